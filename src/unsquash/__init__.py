@@ -1,0 +1,1 @@
+"""unsquash gives squashed recordings their dynamics back."""
