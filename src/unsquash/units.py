@@ -42,4 +42,5 @@ def apply_gain_db(samples: FloatArray, gain_db: FloatArray) -> FloatArray:
     Shape:
         samples: `(C, T)`; gain_db: `(C, T)` or `(1, T)`; result as samples.
     """
-    return samples * np.power(10.0, gain_db / 20.0).astype(samples.dtype, copy=False)
+    factor: FloatArray = np.power(10.0, gain_db / 20.0).astype(samples.dtype, copy=False)
+    return samples * factor

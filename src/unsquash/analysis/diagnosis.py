@@ -1,0 +1,77 @@
+"""What was done to a recording: one pass over all of it, then a bounded look at its dynamics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from unsquash.analysis.bandwidth import BandwidthMeter
+from unsquash.analysis.clipping import Clipping, ClippingMeter
+from unsquash.analysis.levels import Levels, LevelsMeter
+from unsquash.audio import AudioSource
+from unsquash.units import Float64Array, db_to_linear
+
+if TYPE_CHECKING:
+    from unsquash.analysis.dynamics import Dynamics
+    from unsquash.nets.gain import GainNet
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What the detectors found.
+
+    Attributes:
+        levels: loudness, peaks and their ratios.
+        clipping: how often the ceiling is touched.
+        bandwidth_hz: above it there is nothing; None for silence.
+        dynamics: what the analyzer thinks was done; None when it was not asked.
+        conditioning: the network's summary of the whole file, for the neural engine.
+    """
+
+    levels: Levels
+    clipping: Clipping
+    bandwidth_hz: float | None
+    dynamics: Dynamics | None = None
+    conditioning: Float64Array | None = field(default=None, repr=False, compare=False)
+
+
+def analyze(
+    source: AudioSource, *, net: GainNet | None = None, progress: Progress | None = None
+) -> Diagnosis:
+    """Examine a recording; with a network also its dynamics.
+
+    Memory does not depend on the recording's length.
+
+    Args:
+        source: the recording.
+        net: the gain network; None skips the judgement of the dynamics (and torch).
+        progress: called with `("analyze", samples done, samples in all)`.
+    """
+    info = source.info
+    levels = LevelsMeter(info.sample_rate, info.channels)
+    clipping = ClippingMeter(info.sample_rate, info.channels)
+    bandwidth = BandwidthMeter(info.sample_rate, info.channels)
+    done = 0
+    for block in source.blocks():
+        levels.push(block)
+        clipping.push(block)
+        bandwidth.push(block)
+        done += block.shape[1]
+        if progress is not None:
+            progress("analyze", done, info.frames)
+    found = Diagnosis(levels=levels.result(), clipping=clipping.result(), bandwidth_hz=bandwidth.result())
+    if net is None or found.levels.sample_peak_dbfs is None:
+        return found
+    from unsquash.analysis.dynamics import survey  # loads torch
+
+    dynamics, conditioning = survey(source, db_to_linear(found.levels.sample_peak_dbfs), net)
+    return Diagnosis(
+        levels=found.levels,
+        clipping=found.clipping,
+        bandwidth_hz=found.bandwidth_hz,
+        dynamics=dynamics,
+        conditioning=conditioning,
+    )

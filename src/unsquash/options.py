@@ -1,0 +1,164 @@
+"""What a user may ask of `restore`. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias, get_args
+
+from unsquash.errors import OptionError
+
+Method: TypeAlias = Literal["auto", "neural", "model", "none"]
+Link: TypeAlias = Literal["max", "mean", "rms", "off"]
+LevelPolicy: TypeAlias = Literal["auto", "peak-safe", "keep", "match"]
+BitDepth: TypeAlias = Literal["same", "16", "24", "32f"]
+Dither: TypeAlias = Literal["auto", "tpdf", "none"]
+
+DEFAULT_MODEL = "gain-small"
+ESTIMATED_GAIN_CAP_DB = 12.0
+LUFS_RANGE = (-70.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A point in time, in seconds or in samples, as the user wrote it."""
+
+    value: float
+    unit: Literal["s", "samples"] = "s"
+
+    def in_samples(self, sample_rate: int) -> int:
+        """Return the position in samples at `sample_rate` Hz."""
+        return int(self.value) if self.unit == "samples" else round(self.value * sample_rate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOptions:
+    """Everything that changes what `restore` writes.
+
+    Attributes:
+        method: which engine; `auto` may choose none.
+        profile: a named compressor profile (`five/A`, `ffmpeg-acompressor`, …), for `model`.
+        settings: compressor settings that override the profile's, by user-facing name.
+        model: name of a shipped or downloaded network, or the path of a `.safetensors` file.
+        strength: 0 to 1, scales the gain in dB; 0 is an exact copy.
+        max_gain_db: upper limit of the applied gain. None: 12 dB for an estimated gain, no limit
+            for the inversion of a compressor whose settings the user gave.
+        link: channels share one gain (`max`, `mean`, `rms` of their levels) or not (`off`). None: as the
+            profile says, `max` otherwise.
+        level: `auto` is `peak-safe` for integer outputs and `keep` for float ones; a number is LUFS.
+        bit_depth: `same` never falls below the input's depth, nor below 24 bit.
+        container: output format; None follows the output's extension.
+        dither: TPDF dither where the depth is reduced.
+        start, end: restore only this part.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        seed: of the dither.
+    """
+
+    method: Method = "auto"
+    profile: str | None = None
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    model: str = DEFAULT_MODEL
+    strength: float = 1.0
+    max_gain_db: float | None = None
+    link: Link | None = None
+    level: LevelPolicy | float = "auto"
+    bit_depth: BitDepth = "same"
+    container: str | None = None
+    dither: Dither = "auto"
+    start: Position | None = None
+    end: Position | None = None
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("method", self.method, get_args(Method))
+        _one_of("bit depth", self.bit_depth, get_args(BitDepth))
+        _one_of("dither", self.dither, get_args(Dither))
+        if self.link is not None:
+            _one_of("link", self.link, get_args(Link))
+        if isinstance(self.level, str):
+            _one_of("level", self.level, get_args(LevelPolicy))
+        elif not LUFS_RANGE[0] <= self.level <= LUFS_RANGE[1]:
+            raise OptionError(
+                f"level {self.level} LUFS is out of range", hint="give -70 to 0, such as --level -14"
+            )
+        if not 0.0 <= self.strength <= 1.0:
+            raise OptionError(
+                f"strength {self.strength} is out of range", hint="0 leaves the file as it is, 1 is full"
+            )
+        if self.max_gain_db is not None and not 0.0 <= self.max_gain_db <= 120.0:
+            raise OptionError(f"max gain {self.max_gain_db} dB is out of range", hint="give 0 to 120")
+        if re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", self.device) is None:
+            raise OptionError(f"no device is called '{self.device}'", hint="auto, cpu, cuda, cuda:0 or mps")
+        described = self.profile is not None or bool(self.settings)
+        if self.method == "model" and not described:
+            raise OptionError(
+                "the model-based method needs to know the compressor",
+                hint="name it with --profile (see 'unsquash presets list') or describe it with --set",
+            )
+        if self.method in ("neural", "none") and described:
+            raise OptionError(
+                f"a profile means nothing to the method '{self.method}'",
+                hint="use --method model, or leave --profile out",
+            )
+
+
+def _one_of(what: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise OptionError(f"no {what} is called '{value}'", hint="choose one of " + ", ".join(known))
+
+
+def parse_position(text: str) -> Position:
+    """Read `90`, `1:30`, `1:02:03.5` (seconds, minutes, hours) or `44100s` (samples).
+
+    Example:
+        >>> parse_position("1:30.5").value
+        90.5
+        >>> parse_position("44100s")
+        Position(value=44100.0, unit='samples')
+    """
+    if re.fullmatch(r"\d+s", text):
+        return Position(value=float(text[:-1]), unit="samples")
+    if re.fullmatch(r"(\d+:){0,2}\d+(\.\d+)?", text):
+        value = 0.0
+        for part in text.split(":"):
+            value = value * 60.0 + float(part)
+        return Position(value=value)
+    raise OptionError(f"'{text}' is not a time", hint="write 90, 1:30, 1:30.5 or 44100s (samples)")
+
+
+def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
+    """Read `name=value` pairs, several of which may be joined by commas.
+
+    Example:
+        >>> parse_settings(["threshold=-20,ratio=4", "attack=10"])
+        {'threshold': '-20', 'ratio': '4', 'attack': '10'}
+    """
+    settings: dict[str, str] = {}
+    for pair in (part for text in pairs for part in text.split(",") if part):
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise OptionError(f"'{pair}' is not a setting", hint="write --set threshold=-20,ratio=4")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def parse_level(text: str) -> LevelPolicy | float:
+    """Read a level policy or a loudness target in LUFS.
+
+    Example:
+        >>> parse_level("-14")
+        -14.0
+    """
+    for policy in get_args(LevelPolicy):
+        if text == policy:
+            return text  # type: ignore[return-value]
+    try:
+        return float(text)
+    except ValueError:
+        raise OptionError(
+            f"no level is called '{text}'",
+            hint="choose peak-safe, keep or match, or give a loudness such as -14",
+        ) from None

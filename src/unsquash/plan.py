@@ -1,0 +1,112 @@
+"""From what was found and what was asked to what will be done. The only place that chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unsquash.analysis.diagnosis import Diagnosis
+from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.profiles import load_profile, with_settings
+from unsquash.options import ESTIMATED_GAIN_CAP_DB, RestoreOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInversion:
+    """Invert a compressor whose settings are known."""
+
+    params: CompressorParams
+    max_gain_db: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuralInversion:
+    """Undo the gain that a network estimates."""
+
+    model: str
+    linked: bool
+    max_gain_db: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An ordered list of stages, possibly empty, and why.
+
+    Attributes:
+        stages: what to run, in order; empty means: leave the recording alone, bit for bit.
+        reasons: sentences for the user.
+        warnings: what the user should know before trusting the result.
+    """
+
+    stages: tuple[ModelInversion | NeuralInversion, ...]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """`model`, `neural` or `none`."""
+        for stage in self.stages:
+            return "model" if isinstance(stage, ModelInversion) else "neural"
+        return "none"
+
+
+def needs_network(options: RestoreOptions) -> bool:
+    """Return whether the choice, or the restoration, needs the gain network."""
+    return _chosen_method(options) in ("auto", "neural") and options.strength > 0.0
+
+
+def make_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
+    """Decide what is worth undoing, and how.
+
+    Raises:
+        OptionError: the profile or a setting is unknown or out of range.
+    """
+    method = _chosen_method(options)
+    if method == "none":
+        return Plan(stages=(), reasons=("method 'none' was asked for",))
+    if method == "model":
+        params = compressor_of(options)
+        stage = ModelInversion(params=params, max_gain_db=options.max_gain_db)
+        reason = f"the compressor was given: {options.profile or 'own settings'}"
+        return _unless_idle(options, Plan(stages=(stage,), reasons=(reason,)))
+    if diagnosis.levels.sample_peak_dbfs is None:
+        return Plan(stages=(), reasons=("the recording is silent",))
+    cap_db = ESTIMATED_GAIN_CAP_DB if options.max_gain_db is None else options.max_gain_db
+    neural = NeuralInversion(model=options.model, linked=options.link != "off", max_gain_db=cap_db)
+    if method == "neural":
+        return _unless_idle(options, Plan(stages=(neural,), reasons=("method 'neural' was asked for",)))
+    return _unless_idle(options, _judge(diagnosis, neural))
+
+
+def compressor_of(options: RestoreOptions) -> CompressorParams:
+    """Return the compressor that the user described.
+
+    Raises:
+        OptionError: the profile or a setting is unknown or out of range.
+    """
+    base = load_profile(options.profile or "compressor")
+    params = with_settings(base, options.settings)
+    return params if options.link is None else with_settings(params, {"link": options.link})
+
+
+def _chosen_method(options: RestoreOptions) -> str:
+    described = options.profile is not None or bool(options.settings)
+    return "model" if options.method == "auto" and described else options.method
+
+
+def _unless_idle(options: RestoreOptions, plan: Plan) -> Plan:
+    if options.strength == 0.0 or options.max_gain_db == 0.0:
+        return Plan(stages=(), reasons=("a strength or maximal gain of 0 leaves the recording as it is",))
+    return plan
+
+
+def _judge(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
+    """Choose neural or nothing from the diagnosis."""
+    dynamics = diagnosis.dynamics
+    if dynamics is None or dynamics.verdict == "none":
+        certainty = "" if dynamics is None else f" (confidence {dynamics.confidence:.2f})"
+        return Plan(stages=(), reasons=(f"no sign of squashing was found{certainty}",))
+    reason = (
+        f"the recording looks {dynamics.verdict} (confidence {dynamics.confidence:.2f}): "
+        f"mean gain reduction about {dynamics.mean_gain_reduction_db:.1f} dB"
+    )
+    return Plan(stages=(neural,), reasons=(reason,))
