@@ -164,3 +164,27 @@ class GainStage:
             if self.observe is not None:
                 self.observe(samples, gain_db)
             yield apply_gain_db(samples, gain_db)
+
+
+class UnlinkedEngine:
+    """Run an engine without memory on each channel by itself."""
+
+    def __init__(self, engine: GainEngine) -> None:
+        self.engine = engine
+
+    @property
+    def grid(self) -> Grid:
+        """The wrapped engine's grid."""
+        return self.engine.grid
+
+    def start(self) -> None:
+        """Return None: there is no memory."""
+
+    def gain_db(self, samples: FloatArray, state: Any) -> tuple[FloatArray, Any]:
+        """Return one gain per channel.
+
+        Shape:
+            samples: `(C, T)`; gain: `(C, T)`.
+        """
+        gains = [self.engine.gain_db(channel[np.newaxis], state)[0] for channel in samples]
+        return np.concatenate(gains, axis=0), state

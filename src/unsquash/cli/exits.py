@@ -1,0 +1,70 @@
+"""Errors to messages and exit codes, in one place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import typer
+
+from unsquash import errors
+
+FAILED = 1
+USAGE = 2
+UNREADABLE = 4
+MODEL = 5
+EXISTS = 6
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+_CODES: tuple[tuple[type[errors.UnsquashError], int], ...] = (
+    (errors.OptionError, USAGE),
+    (errors.DeviceError, USAGE),
+    (errors.InputError, UNREADABLE),
+    (errors.ModelError, MODEL),
+    (errors.OutputExistsError, EXISTS),
+    (errors.UnsquashError, FAILED),
+)
+
+
+def exit_code_of(error: errors.UnsquashError) -> int:
+    """Return the documented exit code of an error."""
+    return next(code for kind, code in _CODES if isinstance(error, kind))
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn every error into a message on stderr and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except errors.UnsquashError as error:
+        _say(f"unsquash: {error}", f"hint: {error.hint}" if error.hint else "")
+        raise typer.Exit(exit_code_of(error)) from None
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]  # the interpreter must not flush it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise typer.Exit(PIPE_CLOSED) from None
+    except KeyboardInterrupt:
+        _say("unsquash: interrupted; nothing half-done was left")
+        raise typer.Exit(INTERRUPTED) from None
+    except MemoryError:
+        _say("unsquash: out of memory", "hint: close other programs, or use a machine with more memory")
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        _say(f"unsquash: {error}")
+        raise typer.Exit(FAILED) from None
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        if line:
+            typer.echo(line, err=True)

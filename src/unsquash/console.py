@@ -1,0 +1,209 @@
+"""What a person, or a script, sees. The only module that draws; data goes to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from unsquash.analysis.diagnosis import Diagnosis
+    from unsquash.dsp.compressor import CompressorParams
+    from unsquash.forward import FileSquash
+    from unsquash.health import Health
+    from unsquash.metrics import Comparison
+    from unsquash.pipeline import FileAnalysis, FileRestoration
+    from unsquash.plan import Plan
+    from unsquash.weights import WeightsEntry
+
+JSON_SCHEMA = 1
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show a bar on stderr while work goes on; nothing when stderr is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description:8}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def report(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bar.add_task(phase, total=total)
+            bar.update(tasks[phase], completed=done)
+
+        yield report
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as plain JSON types: dataclasses by field, without arrays."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        shown = (field for field in dataclasses.fields(value) if field.repr)
+        return {field.name: as_json(getattr(value, field.name)) for field in shown}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on stdout, with the version of its schema."""
+    content = as_json(value)
+    document = {"schema": JSON_SCHEMA, **(content if isinstance(content, dict) else {"items": content})}
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def print_restoration(report: FileRestoration, *, verbose: int) -> None:
+    """Say on stderr what was done to a file."""
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    out.print(f"{report.input} -> {report.output}: {report.status}", markup=False)
+    _print_plan(out, report.plan)
+    if report.gain is not None:
+        out.print(f"  gain: {report.gain.mean_db:+.2f} dB on average, {report.gain.max_db:+.2f} dB at most")
+    if report.status != "planned":
+        out.print(f"  level: one constant gain of {report.level_gain_db:+.2f} dB")
+    for warning in report.warnings:
+        out.print(f"  warning: {warning}", markup=False)
+    if report.output_format.container == "RF64" and report.source.container != "RF64":
+        out.print("  more than 4 GiB: written as RF64")
+    if verbose:
+        out.print(_levels_table(report.diagnosis))
+
+
+def print_analysis(report: FileAnalysis) -> None:
+    """Print what was found in a file as a table on stdout."""
+    out = Console(highlight=False)
+    info = report.source
+    length_s = info.frames / info.sample_rate
+    kind = f"{info.container} {info.subtype}, {info.sample_rate} Hz, {info.channels} ch, {length_s:.1f} s"
+    out.print(f"{report.input}: {kind}", markup=False, soft_wrap=True)
+    out.print(_levels_table(report.diagnosis))
+    _print_plan(out, report.plan)
+
+
+def print_squash(report: FileSquash) -> None:
+    """Say on stderr what was done to a file."""
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    out.print(f"{report.input} -> {report.output}: squashed", markup=False)
+    out.print(f"  level: one constant gain of {report.level_gain_db:+.2f} dB")
+    for warning in report.warnings:
+        out.print(f"  warning: {warning}", markup=False)
+
+
+def print_comparison(before: str, after: str, comparison: Comparison) -> None:
+    """Print the distances between two files as a table on stdout."""
+    table = _grid()
+    for field in dataclasses.fields(comparison):
+        value = getattr(comparison, field.name)
+        table.add_row(*_named(field.name, value))
+    out = Console(highlight=False)
+    out.print(f"{before} against {after}", markup=False, soft_wrap=True)
+    out.print(table)
+
+
+def print_profiles(profiles: Mapping[str, CompressorParams]) -> None:
+    """Print compressor profiles as a table on stdout."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "threshold", "ratio", "detector ms", "gain ms", "detector", "knee", "convention"):
+        table.add_column(title, no_wrap=True)
+    for name, p in profiles.items():
+        table.add_row(
+            name,
+            f"{p.threshold_db:g} dB",
+            f"{p.ratio:g}",
+            f"{p.detector_attack_ms:g}/{p.detector_release_ms:g}",
+            "-" if p.smoothing == "none" else f"{p.attack_ms:g}/{p.release_ms:g}",
+            p.detector,
+            f"{p.knee_db:.3g} dB",
+            p.convention,
+        )
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def print_models(entries: Sequence[WeightsEntry]) -> None:
+    """Print the known models as a table on stdout."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "task", "licence", "size"):
+        table.add_column(title, no_wrap=True)
+    for entry in entries:
+        table.add_row(entry.name, entry.task, entry.licence, f"{entry.bytes / 1e6:.1f} MB")
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def print_verified(name: str, path: Path) -> None:
+    """Say on stdout that a model's file is intact."""
+    sys.stdout.write(f"{name}: intact, {path}\n")
+
+
+def print_health(health: Health) -> None:
+    """Print versions, devices and models as a table on stdout."""
+    table = _grid()
+    for name, value in as_json(health).items():
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+        table.add_row(name, text)
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def _print_plan(out: Console, plan: Plan) -> None:
+    out.print(f"  method: {plan.method}")
+    for reason in plan.reasons:
+        out.print(f"  because: {reason}", markup=False)
+
+
+def _levels_table(diagnosis: Diagnosis) -> Table:
+    table = _grid()
+    parts = (diagnosis.levels, diagnosis.clipping, diagnosis.dynamics)
+    for part in (part for part in parts if part is not None):
+        for field in dataclasses.fields(part):
+            table.add_row(*_named(field.name, getattr(part, field.name)))
+    table.add_row(*_named("bandwidth_hz", diagnosis.bandwidth_hz))
+    return table
+
+
+def _grid() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    return table
+
+
+_UNITS = {
+    "db": "dB",
+    "dbfs": "dBFS",
+    "dbtp": "dBTP",
+    "lufs": "LUFS",
+    "lu": "LU",
+    "ms": "ms",
+    "s": "s",
+    "hz": "Hz",
+    "samples": "samples",
+}
+
+
+def _named(field: str, value: Any) -> tuple[str, str, str]:
+    """Return a field as (name, value, unit); the unit is the field's suffix."""
+    stem, _, suffix = field.rpartition("_")
+    name, unit = (stem, _UNITS[suffix]) if suffix in _UNITS else (field, "")
+    if value is None:
+        return name.replace("_", " "), "-", ""
+    text = f"{value:.6g}" if suffix not in _UNITS and isinstance(value, float) else str(value)
+    if isinstance(value, float) and suffix in _UNITS:
+        text = f"{value:.2f}"
+    return name.replace("_", " "), text, unit

@@ -1,0 +1,31 @@
+"""Which device a network runs on."""
+
+from __future__ import annotations
+
+import torch
+
+from unsquash.errors import DeviceError
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices that exist here, best first."""
+    names = (
+        [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` is CUDA where there is any, else the CPU.
+
+    Raises:
+        DeviceError: the device was asked for by name and is absent.
+    """
+    available = available_devices()
+    if name == "auto":
+        return torch.device(next((known for known in available if known.startswith("cuda")), "cpu"))
+    if name in available or (name == "cuda" and "cuda:0" in available):
+        return torch.device(name)
+    raise DeviceError(f"there is no device '{name}' here", hint="available: " + ", ".join(available))

@@ -1,0 +1,285 @@
+"""The straight path: analyze, plan, run the stages, write.
+
+`restore` works on an array, `restore_file` on a file of any length in constant memory, by the same code.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from unsquash.analysis import diagnosis as analysis
+from unsquash.analysis.diagnosis import Diagnosis
+from unsquash.analysis.levels import Levels
+from unsquash.audio import (
+    ArraySource,
+    AudioInfo,
+    AudioSource,
+    OutputFormat,
+    check_target,
+    choose_format,
+    copy_file,
+    open_audio,
+    spooled,
+    wants_dither,
+)
+from unsquash.errors import OptionError, OutputExistsError
+from unsquash.options import RestoreOptions
+from unsquash.plan import Plan, make_plan, needs_network
+from unsquash.rendering import Progress, Rendering, Target, level_gain_db, render
+from unsquash.stages import GainObserver, GainSummary, restored_blocks
+from unsquash.units import FloatArray, db_to_linear
+
+if TYPE_CHECKING:
+    from unsquash.nets.gain import GainNet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restoration:
+    """A restored array and everything that led to it.
+
+    Shape:
+        samples: as the input, or the part between start and end; gain_db: `(C, T)`.
+    """
+
+    samples: FloatArray
+    gain_db: FloatArray
+    level_gain_db: float
+    diagnosis: Diagnosis
+    plan: Plan
+    options: RestoreOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRestoration:
+    """What `restore_file` did, or would do in a dry run."""
+
+    input: str
+    output: str
+    status: str  # "restored", "unchanged" or "planned"
+    source: AudioInfo
+    output_format: OutputFormat
+    diagnosis: Diagnosis
+    plan: Plan
+    gain: GainSummary | None
+    level_gain_db: float
+    levels: Levels | None
+    warnings: tuple[str, ...]
+
+
+def restore(samples: FloatArray, sample_rate: int, options: RestoreOptions | None = None) -> Restoration:
+    """Undo the dynamic range compression of an array.
+
+    The level policy `auto` keeps the level; `bit_depth`, `container` and `dither` mean nothing here.
+
+    Args:
+        samples: ±1 = 0 dBFS.
+        sample_rate: in Hz.
+        options: what is wanted; the defaults let the diagnosis decide.
+
+    Shape:
+        samples: `(C, T)` or `(T,)`; the result has the input's channels, and its dtype.
+
+    Raises:
+        InputError: the samples or options cannot be used.
+        ModelError: the network's weights cannot be loaded.
+        InversionError: the given compressor has no stable inverse on this signal.
+
+    Example:
+        >>> import numpy as np
+        >>> restore(np.zeros((2, 4410)), 44100).plan.method
+        'none'
+    """
+    options = options or RestoreOptions()
+    source = ArraySource(samples, sample_rate)
+    start, stop = _part(options, source.info)
+    diagnosis, plan, net = _decide(source, options, None)
+    gains: list[FloatArray] = []
+
+    def observe(_samples: FloatArray, gain_db: FloatArray) -> None:
+        gains.append(np.broadcast_to(gain_db, _samples.shape).copy())
+
+    blocks = list(restored_blocks(source, plan, diagnosis, options, net, start, stop, observe))
+    restored = np.concatenate(blocks, axis=1) if plan.stages else source.read(start, stop)
+    gain_db = np.concatenate(gains, axis=1) if gains else np.zeros(restored.shape)
+    trim_db = 0.0
+    if options.level not in ("auto", "keep"):
+        levels = analysis.analyze(ArraySource(restored, sample_rate)).levels
+        trim_db, _ = level_gain_db(options.level, levels, diagnosis.levels.integrated_lufs, is_float=True)
+        restored = restored * db_to_linear(trim_db)
+    return Restoration(
+        samples=restored.astype(samples.dtype, copy=False).reshape((*samples.shape[:-1], -1)),
+        gain_db=gain_db,
+        level_gain_db=trim_db,
+        diagnosis=diagnosis,
+        plan=plan,
+        options=options,
+    )
+
+
+def restore_file(
+    source: Path | BinaryIO,
+    target: Target,
+    options: RestoreOptions | None = None,
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> FileRestoration:
+    """Restore a file, or a stream, of any length; the output appears whole or not at all.
+
+    Args:
+        source: a path, or a binary stream such as stdin.
+        target: a path, or a binary stream such as stdout.
+        options: what is wanted; the defaults let the diagnosis decide.
+        overwrite: replace an existing target.
+        dry_run: examine and plan only.
+        progress: called with `(phase, samples done, samples in all)`.
+
+    Raises:
+        InputError: the input or an option cannot be used.
+        OutputError: the target exists or cannot be written.
+        ModelError: the network's weights cannot be loaded.
+        InversionError: the given compressor has no stable inverse on this signal.
+    """
+    options = options or RestoreOptions()
+    with ExitStack() as stack:
+        path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
+        audio = stack.enter_context(open_audio(path))
+        start, stop = _part(options, audio.info)
+        output_format = _output_format(audio.info, target, options, stop - start)
+        if isinstance(target, Path):
+            check_separate(path, target)
+            check_target(target, overwrite=overwrite)
+        diagnosis, plan, net = _decide(audio, options, progress)
+        report = FileRestoration(
+            input=str(source) if isinstance(source, Path) else "-",
+            output=str(target) if isinstance(target, Path) else "-",
+            status="planned",
+            source=audio.info,
+            output_format=output_format,
+            diagnosis=diagnosis,
+            plan=plan,
+            gain=None,
+            level_gain_db=0.0,
+            levels=None,
+            warnings=plan.warnings,
+        )
+        if dry_run:
+            return report
+        whole = (start, stop) == (0, audio.info.frames)
+        relevelled = not isinstance(options.level, str)
+        changed = bool(plan.stages) or relevelled
+        if not changed and whole and isinstance(target, Path) and output_format.holds_as_is(audio.info):
+            copy_file(path, target, overwrite=overwrite)
+            return replace(report, status="unchanged", levels=diagnosis.levels)
+        rendering = Rendering(
+            target=target,
+            output_format=output_format,
+            level=options.level if changed else "keep",
+            match_lufs=diagnosis.levels.integrated_lufs,
+            dither=wants_dither(options.dither, audio.info, output_format, changed=changed),
+            seed=options.seed,
+            overwrite=overwrite,
+        )
+        observer = GainObserver()
+        blocks = restored_blocks(audio, plan, diagnosis, options, net, start, stop, observer.observe)
+        rendered = render(blocks, rendering, frames=stop - start, progress=progress)
+        return replace(
+            report,
+            status="restored" if changed else "unchanged",
+            gain=observer.summary() if plan.stages else None,
+            level_gain_db=rendered.level_gain_db,
+            levels=rendered.levels,
+            warnings=plan.warnings + rendered.warnings,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileAnalysis:
+    """What `analyze_file` found, and what `restore` would do about it."""
+
+    input: str
+    source: AudioInfo
+    diagnosis: Diagnosis
+    plan: Plan
+
+
+def analyze_file(
+    source: Path | BinaryIO, options: RestoreOptions | None = None, *, progress: Progress | None = None
+) -> FileAnalysis:
+    """Examine a file, or a stream, of any length; write nothing.
+
+    Raises:
+        InputError: the input cannot be used.
+        ModelError: the network's weights cannot be loaded.
+    """
+    options = options or RestoreOptions()
+    with ExitStack() as stack:
+        path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
+        audio = stack.enter_context(open_audio(path))
+        diagnosis, plan, _ = _decide(audio, options, progress)
+        return FileAnalysis(
+            input=str(source) if isinstance(source, Path) else "-",
+            source=audio.info,
+            diagnosis=diagnosis,
+            plan=plan,
+        )
+
+
+def analyze(samples: FloatArray, sample_rate: int, options: RestoreOptions | None = None) -> Diagnosis:
+    """Examine an array.
+
+    Shape:
+        samples: `(C, T)` or `(T,)`.
+
+    Raises:
+        InputError: the samples cannot be used.
+        ModelError: the network's weights cannot be loaded.
+    """
+    return _decide(ArraySource(samples, sample_rate), options or RestoreOptions(), None)[0]
+
+
+def check_separate(source: Path, target: Path) -> None:
+    """Refuse to write over the input.
+
+    Raises:
+        OutputExistsError: both name the same file.
+    """
+    if target.exists() and source.samefile(target):
+        raise OutputExistsError(
+            f"input and output are the same file: {target}",
+            hint="inputs are never touched; choose another name",
+        )
+
+
+def _decide(
+    source: AudioSource, options: RestoreOptions, progress: Progress | None
+) -> tuple[Diagnosis, Plan, GainNet | None]:
+    net = None
+    if needs_network(options):
+        from unsquash.nets.device import resolve_device  # loads torch
+        from unsquash.weights import load_gain_net
+
+        net = load_gain_net(options.model).to(resolve_device(options.device))
+    diagnosis = analysis.analyze(source, net=net, progress=progress)
+    return diagnosis, make_plan(diagnosis, options), net
+
+
+def _part(options: RestoreOptions, info: AudioInfo) -> tuple[int, int]:
+    """Return the wanted part of a recording in samples."""
+    start = 0 if options.start is None else options.start.in_samples(info.sample_rate)
+    stop = info.frames if options.end is None else min(info.frames, options.end.in_samples(info.sample_rate))
+    if not 0 <= start < stop:
+        length_s = info.frames / info.sample_rate
+        raise OptionError(f"nothing lies between start and end: the recording lasts {length_s:.3f} s")
+    return start, stop
+
+
+def _output_format(info: AudioInfo, target: Target, options: RestoreOptions, frames: int) -> OutputFormat:
+    path = target if isinstance(target, Path) else None
+    return choose_format(info, path, container=options.container, bit_depth=options.bit_depth, frames=frames)

@@ -1,0 +1,112 @@
+"""From a plan to a stream of restored samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unsquash.analysis.diagnosis import Diagnosis
+from unsquash.audio import AudioInfo, AudioSource
+from unsquash.options import RestoreOptions
+from unsquash.overlap import GainEngine, GainStage, UnlinkedEngine
+from unsquash.plan import ModelInversion, NeuralInversion, Plan
+from unsquash.units import FloatArray, db_to_linear
+
+if TYPE_CHECKING:
+    from unsquash.nets.gain import GainNet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GainSummary:
+    """The gain that was applied, in dB, over all samples and channels."""
+
+    mean_db: float
+    max_db: float
+
+
+def restored_blocks(
+    source: AudioSource,
+    plan: Plan,
+    diagnosis: Diagnosis,
+    options: RestoreOptions,
+    net: GainNet | None,
+    start: int,
+    stop: int,
+    observe: Callable[[FloatArray, FloatArray], None],
+) -> Iterator[FloatArray]:
+    """Yield the restored samples from `start` to `stop`; `observe` sees each block's gain first.
+
+    The stages run from where their result no longer depends on what came before: the beginning for an
+    engine with memory, one context earlier on the same chunk grid for one without.
+    """
+    if not plan.stages:
+        yield from source.blocks(start, stop)
+        return
+    (stage,) = plan.stages
+    engine = _engine(stage, source.info, diagnosis, net)
+    grid = engine.grid
+    first = 0
+    last = min(source.info.frames, stop + grid.context_samples + grid.crossfade_samples)
+    if engine.start() is None:
+        first = max(0, (start - grid.context_samples) // grid.core_samples * grid.core_samples)
+    position = first
+
+    def trimmed(samples: FloatArray, gain_db: FloatArray) -> None:
+        nonlocal position
+        keep = slice(max(0, start - position), max(0, stop - position))
+        position += samples.shape[1]
+        if samples[:, keep].shape[1]:
+            observe(samples[:, keep], gain_db[:, keep])
+
+    gain_stage = GainStage(engine, strength=options.strength, max_gain_db=stage.max_gain_db, observe=trimmed)
+    at = first
+    for block in gain_stage.process(source.blocks(first, last)):
+        kept = block[:, max(0, start - at) : max(0, stop - at)]
+        at += block.shape[1]
+        if kept.shape[1]:
+            yield kept
+
+
+def _engine(
+    stage: ModelInversion | NeuralInversion,
+    info: AudioInfo,
+    diagnosis: Diagnosis,
+    net: GainNet | None,
+) -> GainEngine:
+    if isinstance(stage, ModelInversion):
+        from unsquash.engines.model_based import ModelBasedEngine  # loads numba
+
+        return ModelBasedEngine(stage.params, info.sample_rate, info.channels)
+    from unsquash.engines.neural import NeuralEngine
+
+    peak_dbfs = diagnosis.levels.sample_peak_dbfs
+    if net is None or peak_dbfs is None or diagnosis.conditioning is None:
+        raise RuntimeError(
+            "a neural stage was planned without a network or without its view of the recording"
+        )
+    engine = NeuralEngine(
+        net, info.sample_rate, info.channels, db_to_linear(peak_dbfs), diagnosis.conditioning
+    )
+    return engine if stage.linked or info.channels == 1 else UnlinkedEngine(engine)
+
+
+class GainObserver:
+    """Accumulate the summary of a gain curve."""
+
+    def __init__(self) -> None:
+        self._sum_db = 0.0
+        self._count = 0
+        self._max_db = -np.inf
+
+    def observe(self, samples: FloatArray, gain_db: FloatArray) -> None:
+        """Take in one block and the gain that was applied to it."""
+        self._sum_db += float(gain_db.sum()) * (samples.shape[0] / gain_db.shape[0])
+        self._count += samples.size
+        self._max_db = max(self._max_db, float(gain_db.max()))
+
+    def summary(self) -> GainSummary:
+        """Return the summary of everything observed."""
+        return GainSummary(mean_db=self._sum_db / max(1, self._count), max_db=self._max_db)
