@@ -1,1 +1,1 @@
-"""Placeholder replaced by its owner."""
+"""Signal processing without neural networks: compressors and their inverse, limiter, loudness."""

@@ -1,1 +1,1 @@
-"""Placeholder replaced by its owner."""
+"""Engines: each answers how many decibels, at each sample, undo the squash."""

@@ -1,0 +1,134 @@
+"""Compressor settings by name: the published profile sets and the compressors of known programs.
+
+`five/A` … `five/E` and `thirty/1` … `thirty/30` are read from CSV files shipped with the package.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+from unsquash.dsp.compressor import CHOICES, CompressorParams
+from unsquash.errors import OptionError
+
+_SETS = ("five", "thirty")
+
+# The programs' own default settings. Both follow the level only: their gain is not smoothed again.
+_PROGRAMS = {
+    "ffmpeg-acompressor": CompressorParams(
+        threshold_db=-18.061799739838872,  # 0.125
+        ratio=2.0,
+        detector_attack_ms=20.0,
+        detector_release_ms=250.0,
+        detector="rms",
+        link="mean",
+        knee_db=9.030903578592668,  # 2.82843: the width of the knee as a ratio of amplitudes
+        smoothing="none",
+        convention="ffmpeg",
+    ),
+    "juce-compressor": CompressorParams(
+        threshold_db=0.0,
+        ratio=1.0,
+        detector_attack_ms=1.0,
+        detector_release_ms=100.0,
+        detector="peak",
+        smoothing="none",
+        convention="juce",
+    ),
+}
+
+# What a user may set, and the field it changes.
+_NUMBERS = {
+    "threshold": "threshold_db",
+    "ratio": "ratio",
+    "attack": "attack_ms",
+    "release": "release_ms",
+    "detector-attack": "detector_attack_ms",
+    "detector-release": "detector_release_ms",
+    "knee": "knee_db",
+    "makeup": "makeup_db",
+}
+
+
+def profile_names() -> list[str]:
+    """Return every name that `load_profile` knows.
+
+    Example:
+        >>> profile_names()[:2], len(profile_names())
+        (['five/A', 'five/B'], 37)
+    """
+    return [f"{name}/{row}" for name in _SETS for row in _read_set(name)] + list(_PROGRAMS)
+
+
+def load_profile(name: str) -> CompressorParams:
+    """Return the settings of that name.
+
+    Example:
+        >>> load_profile("five/A").threshold_db
+        -32.0
+    """
+    if name in _PROGRAMS:
+        return _PROGRAMS[name]
+    group, _, row = name.partition("/")
+    if group in _SETS and row in _read_set(group):
+        return _read_set(group)[row]
+    raise OptionError(
+        f"there is no compressor profile {name!r}",
+        hint=f"Known are five/A to five/E, thirty/1 to thirty/30, {', '.join(_PROGRAMS)}.",
+    )
+
+
+def with_settings(params: CompressorParams, settings: Mapping[str, str]) -> CompressorParams:
+    """Change settings under the names and in the units that users type.
+
+    Where the gain is not smoothed, "attack" and "release" are the detector's: the only ones there are.
+
+    Example:
+        >>> with_settings(load_profile("five/A"), {"threshold": "-20", "detector": "peak"}).threshold_db
+        -20.0
+    """
+    changes: dict[str, float | str] = {}
+    smoothed = settings.get("smoothing", params.smoothing) != "none"
+    for name, text in settings.items():
+        if name in CHOICES:
+            changes[name] = text
+        elif name in _NUMBERS:
+            field = _NUMBERS[name]
+            if not smoothed and field in ("attack_ms", "release_ms"):
+                field = f"detector_{field}"
+            changes[field] = _number(name, text)
+        else:
+            raise OptionError(
+                f"a compressor has no setting {name!r}",
+                hint=f"Known are {', '.join([*_NUMBERS, *CHOICES])}.",
+            )
+    return dataclasses.replace(params, **changes)  # type: ignore[arg-type]
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise OptionError(
+            f"{name} is {text!r}", hint="Give a number: decibels, milliseconds or a ratio."
+        ) from None
+
+
+@cache
+def _read_set(name: str) -> dict[str, CompressorParams]:
+    with (files("unsquash.dsp") / "data" / f"{name}.csv").open(encoding="utf-8") as table:
+        return {
+            row["name"]: CompressorParams(
+                threshold_db=float(row["threshold_dbfs"]),
+                ratio=float(row["ratio"]),
+                detector_attack_ms=float(row["detector_attack_ms"]),
+                detector_release_ms=float(row["detector_release_ms"]),
+                attack_ms=float(row["gain_attack_ms"]),
+                release_ms=float(row["gain_release_ms"]),
+                detector="rms" if row["detector_order"] == "2" else "peak",
+            )
+            for row in csv.DictReader(table)
+        }
