@@ -1,1 +1,1 @@
-"""Placeholder replaced by its owner."""
+"""What was done to a recording: detectors that stream and do not know each other."""

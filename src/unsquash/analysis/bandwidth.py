@@ -1,0 +1,65 @@
+"""Up to which frequency a recording holds anything: the shelf of a lossy codec or of a low source rate."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unsquash.units import FloatArray
+
+FRAME_SAMPLES = 4096
+SMOOTHING_BINS = 5
+# Silence is what lies below the rounding noise of 16 bit (-139.7 dBFS/Hz with TPDF dither at 44.1 kHz) …
+FLOOR_DB_PER_HZ = -137.0
+# … or this far below the strongest part of the spectrum, which is what resamplers and low-passes leave.
+FLOOR_BELOW_PEAK_DB = 95.0
+
+
+class BandwidthMeter:
+    """Average the power spectrum of a stream and find where it ends."""
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        self._sample_rate = sample_rate
+        self._window = np.hanning(FRAME_SAMPLES + 1)[:-1]
+        self._power: FloatArray = np.zeros(FRAME_SAMPLES // 2 + 1)
+        self._frames = 0
+        self._pending: FloatArray = np.zeros((channels, 0))
+
+    def push(self, block: FloatArray) -> None:
+        """Measure the next samples.
+
+        Shape:
+            block: `(C, t)`, any t.
+        """
+        samples = np.concatenate((self._pending, block), axis=1)
+        count = samples.shape[1] // FRAME_SAMPLES
+        for frame in range(count):
+            self._power += self._spectrum(samples[:, frame * FRAME_SAMPLES : (frame + 1) * FRAME_SAMPLES])
+        self._frames += count
+        self._pending = samples[:, count * FRAME_SAMPLES :].copy()
+
+    def _spectrum(self, frame: FloatArray) -> FloatArray:
+        """Return the power density per bin, summed over the channels."""
+        spectrum = np.fft.rfft(frame * self._window, axis=1)
+        power: FloatArray = (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
+        return power
+
+    def result(self) -> float | None:
+        """Return the frequency in Hz above which there is (near) silence, or None if all is silent.
+
+        The density is averaged over time and, in power, over five bins; a full-band recording gives
+        half the sample rate.
+        """
+        power, frames = self._power, self._frames
+        if not frames and self._pending.shape[1]:
+            padding = FRAME_SAMPLES - self._pending.shape[1]
+            power, frames = self._spectrum(np.pad(self._pending, ((0, 0), (0, padding)))), 1
+        if not frames:
+            return None
+        scale = 2.0 / (frames * self._sample_rate * float((self._window**2).sum()))
+        density = np.convolve(power * scale, np.full(SMOOTHING_BINS, 1.0 / SMOOTHING_BINS), mode="same")
+        floor = max(
+            10.0 ** (FLOOR_DB_PER_HZ / 10.0),
+            float(density.max()) * 10.0 ** (-FLOOR_BELOW_PEAK_DB / 10.0),
+        )
+        audible = np.flatnonzero(density > floor)
+        return float(audible[-1]) * self._sample_rate / FRAME_SAMPLES if audible.size else None
