@@ -22,6 +22,7 @@ from unsquash.audio import (
 from unsquash.errors import OptionError
 from unsquash.options import BitDepth, Dither, LevelPolicy, Link
 from unsquash.pipeline import check_separate
+from unsquash.plan import describe_compressor
 from unsquash.rendering import Progress, Rendered, Rendering, render
 from unsquash.units import FloatArray, db_to_linear
 
@@ -60,12 +61,9 @@ class SquashOptions:
         Raises:
             OptionError: the profile or a setting is unknown or out of range.
         """
-        from unsquash.dsp.profiles import load_profile, with_settings
-
         if self.profile is None and not self.settings:
             return None
-        params = with_settings(load_profile(self.profile or "compressor"), self.settings)
-        return params if self.link is None else with_settings(params, {"link": self.link})
+        return describe_compressor(self.profile, self.settings, self.link)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.profiles import load_profile, with_settings
-from unsquash.options import ESTIMATED_GAIN_CAP_DB, RestoreOptions
+from unsquash.errors import OptionError
+from unsquash.options import ESTIMATED_GAIN_CAP_DB, Link, RestoreOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ def make_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
     if method == "none":
         return Plan(stages=(), reasons=("method 'none' was asked for",))
     if method == "model":
-        params = compressor_of(options)
+        params = describe_compressor(options.profile, options.settings, options.link)
         stage = ModelInversion(params=params, max_gain_db=options.max_gain_db)
         reason = f"the compressor was given: {options.profile or 'own settings'}"
         return _unless_idle(options, Plan(stages=(stage,), reasons=(reason,)))
@@ -77,15 +79,39 @@ def make_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
     return _unless_idle(options, _judge(diagnosis, neural))
 
 
-def compressor_of(options: RestoreOptions) -> CompressorParams:
-    """Return the compressor that the user described.
+def describe_compressor(
+    profile: str | None, settings: Mapping[str, str], link: Link | None
+) -> CompressorParams:
+    """Return the compressor that a user described.
+
+    A profile, a profile with some settings changed, or settings alone; the latter name at least threshold and
+    ratio and start from an RMS detector of 5/5 ms, an attack of 10 and a release of 100 ms. Published profiles
+    say nothing of channels: these share one gain, by their maximum, unless `link` says otherwise.
 
     Raises:
-        OptionError: the profile or a setting is unknown or out of range.
+        OptionError: the profile or a setting is unknown or out of range, or threshold or ratio is missing.
     """
-    base = load_profile(options.profile or "compressor")
-    params = with_settings(base, options.settings)
-    return params if options.link is None else with_settings(params, {"link": options.link})
+    if profile is None:
+        if missing := {"threshold", "ratio"} - set(settings):
+            raise OptionError(
+                f"the compressor's {' and '.join(sorted(missing))} is not given",
+                hint="write --set threshold=-20,ratio=4 or start from a --profile",
+            )
+        base = CompressorParams(
+            threshold_db=0.0,
+            ratio=1.0,
+            detector_attack_ms=5.0,
+            detector_release_ms=5.0,
+            attack_ms=10.0,
+            release_ms=100.0,
+            link="max",
+        )
+    else:
+        base = load_profile(profile)
+        if "/" in profile:
+            base = replace(base, link="max")
+    params = with_settings(base, settings)
+    return params if link is None else replace(params, link=link)
 
 
 def _chosen_method(options: RestoreOptions) -> str:

@@ -23,7 +23,7 @@ def restore(
     ] = "auto",
     profile: flags.Profile = None,
     settings: flags.Settings = None,
-    strength: Annotated[float, typer.Option(help="0 to 1, scales the gain in dB.")] = 1.0,
+    strength: Annotated[float, typer.Option(metavar="0..1", help="Scales the gain in dB.")] = 1.0,
     max_gain: Annotated[
         float | None,
         typer.Option(metavar="DB", help="Limit of the gain; 12 by default where the gain is estimated."),

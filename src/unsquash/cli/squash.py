@@ -13,8 +13,8 @@ from unsquash.options import parse_level, parse_settings
 
 
 def squash(
-    source: Annotated[Path, typer.Argument(metavar="INPUT")],
-    target: Annotated[Path, typer.Argument(metavar="OUTPUT")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A file.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="What to write.")],
     profile: flags.Profile = None,
     settings: flags.Settings = None,
     link: flags.Link = None,

@@ -1,0 +1,55 @@
+"""Write docs/cli.md from the command line itself: `make docs`. A test checks that it is current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from unsquash.cli import app
+
+HEADER = """# The command line
+
+Generated from the program by `make docs`; do not edit.
+
+Exit codes: 0 done (skipped and unchanged files included) · 1 failed · 2 usage error, unknown option, missing
+device · 4 no readable input · 5 model missing or damaged · 6 output exists or is the input · 130 interrupted ·
+141 the reader of a pipe went away.
+
+Data goes to stdout (audio when OUTPUT is `-`, tables, JSON); everything else to stderr.
+"""
+
+
+def reference() -> str:
+    """Return the whole reference as Markdown."""
+    group: Any = typer.main.get_command(app)
+    return HEADER + "".join(_section(group.commands[name], f"unsquash {name}") for name in group.commands)
+
+
+def _section(command: Any, name: str) -> str:
+    if hasattr(command, "commands"):
+        return "".join(_section(sub, f"{name} {key}") for key, sub in command.commands.items())
+    arguments = " ".join(_metavar(p) for p in command.params if p.param_type_name == "argument")
+    text = f"\n## `{name} {arguments}".rstrip() + "`\n\n" + " ".join((command.help or "").split()) + "\n"
+    rows = [_row(p) for p in command.params]
+    if rows:
+        text += "\n| | | default |\n|---|---|---|\n" + "".join(rows)
+    return text
+
+
+def _metavar(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper())
+
+
+def _row(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"| `{_metavar(parameter)}` | {parameter.help or ''} | |\n".replace("|max", "\\|max")
+    flag = parameter.is_flag or parameter.count
+    names = ", ".join(parameter.opts) + ("" if flag else f" {parameter.metavar}")
+    default = "" if flag or parameter.default in (None, []) else f"`{parameter.default}`"
+    return f"| `{names.replace('|', chr(92) + '|')}` | {parameter.help or ''} | {default} |\n"
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "cli.md").write_text(reference(), encoding="utf-8")
