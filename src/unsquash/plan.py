@@ -84,9 +84,9 @@ def describe_compressor(
 ) -> CompressorParams:
     """Return the compressor that a user described.
 
-    A profile, a profile with some settings changed, or settings alone; the latter name at least threshold and
-    ratio and start from an RMS detector of 5/5 ms, an attack of 10 and a release of 100 ms. Published profiles
-    say nothing of channels: these share one gain, by their maximum, unless `link` says otherwise.
+    A profile, a profile with some settings changed, or settings alone; those name at least threshold and
+    ratio and start from an RMS detector of 5/5 ms, attack 10 ms and release 100 ms. Published profiles
+    say nothing of channels: those share one gain, by their maximum, unless `link` says otherwise.
 
     Raises:
         OptionError: the profile or a setting is unknown or out of range, or threshold or ratio is missing.
