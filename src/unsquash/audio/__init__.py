@@ -1,0 +1,28 @@
+"""Streaming audio files: any rate, depth and channel count, in memory that does not depend on length.
+
+Samples are float64 blocks `(C, t)`, ±1 = 0 dBFS. Outputs appear whole or not at all.
+"""
+
+from unsquash.audio.atomic import check_target, copy_file
+from unsquash.audio.encoding import wants_dither
+from unsquash.audio.formats import AudioInfo, OutputFormat, choose_format
+from unsquash.audio.pipes import open_pipe_writer, spooled
+from unsquash.audio.reader import ArraySource, AudioFile, AudioSource, open_audio
+from unsquash.audio.writer import AudioWriter, open_writer
+
+__all__ = [
+    "ArraySource",
+    "AudioFile",
+    "AudioInfo",
+    "AudioSource",
+    "AudioWriter",
+    "OutputFormat",
+    "check_target",
+    "choose_format",
+    "copy_file",
+    "open_audio",
+    "open_pipe_writer",
+    "open_writer",
+    "spooled",
+    "wants_dither",
+]

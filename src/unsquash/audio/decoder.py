@@ -1,0 +1,194 @@
+"""libsndfile with exact positions and lengths, and errors in words."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from unsquash.audio.headers import announces_mp3_length, missing_bytes
+from unsquash.audio.libsndfile import StreamedSoundFile
+from unsquash.errors import AudioReadError, InputError, UnsupportedAudioError
+from unsquash.units import Float64Array
+
+COUNTING_BLOCK_FRAMES = 65_536
+_UNKNOWN_FRAMES = 2**63 - 1
+_SEEKABLE_TO_THE_SAMPLE = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "MPEG_LAYER_")
+_CONVERT = "if it is audio, convert it first, for example with: ffmpeg -i INPUT out.wav"
+_REPAIR = "copy or download it again; what is there can be saved with: ffmpeg -i INPUT repaired.wav"
+
+
+class _EndlessFile(io.FileIO):
+    """A file that claims to be huge, so that a guessed length never cuts the decoding short."""
+
+    _claimed: int | None = None
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if whence == os.SEEK_END:
+            self._claimed = 2**40 + offset
+            return self._claimed
+        self._claimed = None
+        return super().seek(offset, whence)
+
+    def tell(self) -> int:
+        return super().tell() if self._claimed is None else self._claimed
+
+
+class Decoder:
+    """An open file that decodes to float64 from any position, to the sample.
+
+    Where libsndfile's own seek misses (Vorbis, Opus, ADPCM) the file is decoded onwards, and from its
+    beginning again to go back.
+
+    Attributes:
+        container, subtype, sample_rate, channels: as libsndfile reports them.
+        frames: samples per channel, counted where the file does not say or libsndfile only guesses.
+
+    Raises:
+        AudioReadError: the file is missing, empty, truncated or no audio.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._name = name = f"'{path}'"
+        _require_file(path, name)
+        with self._errors():
+            lacking = missing_bytes(path)
+        if lacking:
+            raise AudioReadError(f"{name} is truncated: {lacking} bytes are missing", hint=_REPAIR)
+        self._backing: _EndlessFile | None = None
+        self._sound = self._open(endless=False)
+        self.sample_rate: int = self._sound.samplerate
+        self.channels: int = self._sound.channels
+        self.container = str(self._sound.format).replace("WAVEX", "WAV")
+        self.subtype = str(self._sound.subtype)
+        self._position = 0
+        try:
+            self.frames = self._measure()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._sound.close()
+        if self._backing is not None:
+            self._backing.close()
+
+    def read(self, start: int, frames: int) -> Float64Array:
+        """Decode up to `frames` samples from `start`; fewer only at the end of what can be decoded.
+
+        Shape:
+            `(C, t)` contiguous, t ≤ `frames`.
+        """
+        with self._errors():
+            self._move_to(start)
+            interleaved = self._sound.read(frames, dtype="float64", always_2d=True)
+        self._position += len(interleaved)
+        return np.ascontiguousarray(interleaved.T)
+
+    def truncated(self, end: int) -> AudioReadError:
+        """Return the error for a file that ends at the sample `end`, before what it announces."""
+        return AudioReadError(
+            f"{self._name} is truncated: it announces {self.frames / self.sample_rate:.3f} s "
+            f"and ends after {end / self.sample_rate:.3f} s",
+            hint=_REPAIR,
+        )
+
+    def _open(self, *, endless: bool) -> StreamedSoundFile:
+        if self._path.suffix.lower() == ".raw":
+            raise UnsupportedAudioError(
+                f"{self._name} has no header that says what it holds",
+                hint="give it one, for example with: sox -t raw -r 48000 -e float -b 32 -c 2 in.raw out.wav",
+            )
+        with self._errors():
+            if endless:
+                self._backing = _EndlessFile(self._path)
+                return StreamedSoundFile(self._backing)
+            return StreamedSoundFile(os.fsencode(self._path) if os.name == "posix" else str(self._path))
+
+    def _reopen(self) -> None:
+        endless = self._backing is not None
+        self.close()
+        self._sound = self._open(endless=endless)
+        self._position = 0
+
+    def _measure(self) -> int:
+        """Return the true length; find out early that the end of a compressed file is missing."""
+        frames: int = self._sound.frames
+        is_mpeg = self.subtype.startswith("MPEG")
+        if is_mpeg and not announces_mp3_length(self._path):
+            self.close()
+            self._sound = self._open(endless=True)
+            return self._count()
+        if frames == _UNKNOWN_FRAMES:
+            return self._count()
+        if frames > 0 and (is_mpeg or self.container == "FLAC"):
+            self.frames = frames
+            if self.read(frames - 1, 1).shape[1] == 0:
+                raise self.truncated(self._count())
+            self._reopen()
+        return frames
+
+    def _count(self) -> int:
+        self._reopen()
+        while self.read(self._position, COUNTING_BLOCK_FRAMES).shape[1]:
+            pass
+        frames = self._position
+        self._reopen()
+        return frames
+
+    def _move_to(self, position: int) -> None:
+        if position == self._position:
+            return
+        if self.subtype.startswith(_SEEKABLE_TO_THE_SAMPLE):
+            self._position = self._sound.seek(position)
+            return
+        if position < self._position:
+            self._reopen()
+        while self._position < position:
+            step = min(COUNTING_BLOCK_FRAMES, position - self._position)
+            decoded = len(self._sound.read(step, dtype="float64", always_2d=True))
+            if not decoded:
+                raise self.truncated(self._position)
+            self._position += decoded
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError:
+            raise
+        except PermissionError as error:
+            raise _forbidden(self._name) from error
+        except soundfile.LibsndfileError as error:
+            reason = error.error_string.strip().rstrip(".") or "it is damaged"
+            raise AudioReadError(f"{self._name} cannot be read as audio: {reason}", hint=_CONVERT) from error
+        except OSError as error:
+            raise AudioReadError(
+                f"{self._name} cannot be read: {error.strerror}", hint="check the disk or the connection"
+            ) from error
+
+
+def _require_file(path: Path, name: str) -> None:
+    try:
+        size = path.stat().st_size
+    except PermissionError as error:
+        raise _forbidden(name) from error
+    except (OSError, ValueError) as error:
+        raise AudioReadError(f"{name} does not exist", hint="check the spelling of the path") from error
+    if path.is_dir():
+        raise AudioReadError(f"{name} is a folder", hint="give the audio files in it")
+    if not path.is_file():
+        raise AudioReadError(f"{name} is not a regular file", hint="give - and pipe the audio to stdin")
+    if size == 0:
+        raise AudioReadError(f"{name} is empty", hint="check that it was copied or downloaded completely")
+
+
+def _forbidden(name: str) -> AudioReadError:
+    return AudioReadError(f"no permission to read {name}", hint="change its permissions, or run as its owner")
