@@ -175,7 +175,7 @@ def _limited(
         lookahead_ms=options.lookahead_ms,
         hold_ms=0.0,
         release_ms=options.release_ms,
-        link="off" if options.link == "off" else "max",
+        link=options.link != "off",
     )
     limiter = Limiter(params, info.sample_rate, info.channels)
     for block in blocks:

@@ -103,7 +103,6 @@ def test_a_part_equals_that_part_of_the_whole(run, squashed_wav, tmp_path):
 
 def test_integer_outputs_stay_under_their_peak_by_one_constant_gain(run, song_wav, tmp_path):
     loud = tmp_path / "loud.wav"
-    original, rate = read(song_wav)
     squash = ("--set", "threshold=-30,ratio=4,attack=1,release=50")
     assert run("squash", song_wav, tmp_path / "s.wav", *squash, "--level", "-12").returncode == 0
     done = run(
@@ -165,14 +164,18 @@ class TestPipes:
     @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
     def test_between_other_programs(self, squashed_wav, tmp_path):
         chain = (
-            f"ffmpeg -v error -i {squashed_wav} -f wav - | {sys.executable} -m unsquash restore - - --profile five/C"
+            f"ffmpeg -v error -i {squashed_wav} -f wav - "
+            f"| {sys.executable} -m unsquash restore - - --profile five/C"
             f" | ffmpeg -v error -i - -c:a pcm_s24le {tmp_path / 'out.wav'}"
         )
         subprocess.run(["bash", "-o", "pipefail", "-c", chain], check=True)
         assert read(tmp_path / "out.wav")[0].shape == read(squashed_wav)[0].shape
 
     def test_a_reader_that_leaves_is_no_error_of_ours(self, squashed_wav):
-        chain = f"{sys.executable} -m unsquash restore {squashed_wav} - --profile five/C | head -c 100 >/dev/null; echo ${{PIPESTATUS[0]}}"
+        chain = (
+            f"{sys.executable} -m unsquash restore {squashed_wav} - --profile five/C | head -c 100 "
+            ">/dev/null; echo ${PIPESTATUS[0]}"
+        )
         done = subprocess.run(["bash", "-c", chain], capture_output=True, check=True)
         assert done.stdout.strip() == b"141"
         assert b"Traceback" not in done.stderr

@@ -46,7 +46,7 @@ def exit_codes() -> Iterator[None]:
         _say(f"unsquash: {error}", f"hint: {error.hint}" if error.hint else "")
         raise typer.Exit(exit_code_of(error)) from None
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]  # the interpreter must not flush it again
+        sys.stdout = None  # the interpreter must not flush it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise typer.Exit(PIPE_CLOSED) from None
     except KeyboardInterrupt:
