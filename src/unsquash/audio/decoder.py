@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from unsquash.audio.headers import announces_mp3_length, missing_bytes
+from unsquash.audio.headers import announces_mp3_length, missing_bytes, sized_wav_header
 from unsquash.audio.libsndfile import StreamedSoundFile
+from unsquash.audio.views import EndlessFile, ReheadedFile
 from unsquash.errors import AudioReadError, InputError, UnsupportedAudioError
 from unsquash.units import Float64Array
 
@@ -21,22 +22,6 @@ _UNKNOWN_FRAMES = 2**63 - 1
 _SEEKABLE_TO_THE_SAMPLE = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "MPEG_LAYER_")
 _CONVERT = "if it is audio, convert it first, for example with: ffmpeg -i INPUT out.wav"
 _REPAIR = "copy or download it again; what is there can be saved with: ffmpeg -i INPUT repaired.wav"
-
-
-class _EndlessFile(io.FileIO):
-    """A file that claims to be huge, so that a guessed length never cuts the decoding short."""
-
-    _claimed: int | None = None
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        if whence == os.SEEK_END:
-            self._claimed = 2**40 + offset
-            return self._claimed
-        self._claimed = None
-        return super().seek(offset, whence)
-
-    def tell(self) -> int:
-        return super().tell() if self._claimed is None else self._claimed
 
 
 class Decoder:
@@ -60,12 +45,17 @@ class Decoder:
         with self._errors():
             lacking = missing_bytes(path)
         if lacking:
-            raise AudioReadError(f"{name} is truncated: {lacking} bytes are missing", hint=_REPAIR)
-        self._backing: _EndlessFile | None = None
-        self._sound = self._open(endless=False)
+            raise AudioReadError(f"{name} is truncated: at least {lacking} bytes are missing", hint=_REPAIR)
+        self._open_file: Callable[[], io.RawIOBase] | None = None
+        self._backing: io.RawIOBase | None = None
+        with self._errors():
+            header = sized_wav_header(path)
+        if header is not None:
+            self._open_file = lambda: ReheadedFile(path, *header)
+        self._sound = self._open()
         self.sample_rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
-        self.container = str(self._sound.format).replace("WAVEX", "WAV")
+        self.container = "WAV" if header is not None else str(self._sound.format).replace("WAVEX", "WAV")
         self.subtype = str(self._sound.subtype)
         self._position = 0
         try:
@@ -100,22 +90,25 @@ class Decoder:
             hint=_REPAIR,
         )
 
-    def _open(self, *, endless: bool) -> StreamedSoundFile:
+    def _open(self) -> StreamedSoundFile:
         if self._path.suffix.lower() == ".raw":
             raise UnsupportedAudioError(
                 f"{self._name} has no header that says what it holds",
                 hint="give it one, for example with: sox -t raw -r 48000 -e float -b 32 -c 2 in.raw out.wav",
             )
         with self._errors():
-            if endless:
-                self._backing = _EndlessFile(self._path)
+            if self._open_file is None:
+                return StreamedSoundFile(os.fsencode(self._path) if os.name == "posix" else str(self._path))
+            self._backing = self._open_file()
+            try:
                 return StreamedSoundFile(self._backing)
-            return StreamedSoundFile(os.fsencode(self._path) if os.name == "posix" else str(self._path))
+            except BaseException:
+                self._backing.close()
+                raise
 
     def _reopen(self) -> None:
-        endless = self._backing is not None
         self.close()
-        self._sound = self._open(endless=endless)
+        self._sound = self._open()
         self._position = 0
 
     def _measure(self) -> int:
@@ -123,17 +116,24 @@ class Decoder:
         frames: int = self._sound.frames
         is_mpeg = self.subtype.startswith("MPEG")
         if is_mpeg and not announces_mp3_length(self._path):
-            self.close()
-            self._sound = self._open(endless=True)
+            self._open_file = lambda: EndlessFile(self._path)
             return self._count()
         if frames == _UNKNOWN_FRAMES:
             return self._count()
         if frames > 0 and (is_mpeg or self.container == "FLAC"):
-            self.frames = frames
-            if self.read(frames - 1, 1).shape[1] == 0:
-                raise self.truncated(self._count())
-            self._reopen()
+            self._require_end(frames)
         return frames
+
+    def _require_end(self, frames: int) -> None:
+        """Decode the last sample."""
+        try:
+            last = self.read(frames - 1, 1)
+        except AudioReadError as error:
+            raise AudioReadError(f"{self._name} is truncated or damaged", hint=_REPAIR) from error
+        if last.shape[1] == 0:
+            self.frames = frames
+            raise self.truncated(self._count())
+        self._reopen()
 
     def _count(self) -> int:
         self._reopen()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unsquash.audio.formats import AudioInfo, OutputFormat
-from unsquash.errors import OutputError
+from unsquash.errors import OptionError, OutputError
 from unsquash.units import Float64Array, FloatArray
 
 
@@ -24,7 +24,12 @@ def wants_dither(
         info: the source.
         output: the format of the output; floats and lossy codecs are never dithered.
         changed: whether the samples differ from the source's.
+
+    Raises:
+        OptionError: unknown mode.
     """
+    if mode not in ("auto", "tpdf", "none"):
+        raise OptionError(f"no dither is called '{mode}'", hint="choose auto, tpdf or none")
     if mode == "none" or output.bit_depth is None:
         return False
     if mode == "tpdf":

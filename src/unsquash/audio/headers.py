@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 _STREAMED = {0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, *range(0xFFFFF000, 0x100000000)}
 _MAX_CHUNKS = 1000
+_FOUR_GIB = 2**32
 _OGG_PAGE_BYTES = 65_307
 
 
@@ -63,6 +64,52 @@ def announces_mp3_length(path: Path) -> bool:
         return False
     flags, frames = struct.unpack(">II", match[1])
     return bool(flags & 1) and frames > 0
+
+
+def sized_wav_header(path: Path) -> tuple[bytes, int] | None:
+    """Return a header that tells the true size of a streamed WAV where libsndfile would not find it.
+
+    libsndfile takes a size of 0xFFFFFFFF to mean "to the end" up to 4 GiB only, and a size of 0 literally.
+
+    Returns:
+        An RF64 header and the offset of the samples that it stands before, or None if none is needed.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF":
+            return None
+        file.seek(12)
+        form = b""
+        for _ in range(_MAX_CHUNKS):
+            head = file.read(8)
+            if len(head) < 8:
+                return None
+            name, size = struct.unpack("<4sI", head)
+            if name == b"data":
+                break
+            body = file.read(size + size % 2) if name == b"fmt " else b""
+            form = head + body if body else form
+            file.seek(0 if body else size + size % 2, os.SEEK_CUR)
+        offset = file.tell()
+        length = os.fstat(file.fileno()).st_size - offset
+        is_streamed = (
+            size in _STREAMED and length > 0 and (size > 0 or not _are_chunks(file, offset + length))
+        )
+    if not is_streamed or (size > 0 and length < _FOUR_GIB):
+        return None
+    ds64 = struct.pack("<4sIQQQI", b"ds64", 28, 4 + 36 + len(form) + 8 + length, length, 0, 0)
+    header = b"RF64\xff\xff\xff\xffWAVE" + ds64 + form + b"data\xff\xff\xff\xff"
+    return header, offset
+
+
+def _are_chunks(file: BinaryIO, end: int) -> bool:
+    """Return whether well-formed chunks fill the rest of a RIFF file."""
+    while file.tell() < end:
+        head = file.read(8)
+        if len(head) < 8 or not head[:4].isascii() or not head[:4].decode().isprintable():
+            return False
+        size = struct.unpack("<I", head[4:])[0]
+        file.seek(size + size % 2, os.SEEK_CUR)
+    return file.tell() - end in (0, 1)
 
 
 def _iff_end(file: BinaryIO, *, little_endian: bool) -> int | None:
