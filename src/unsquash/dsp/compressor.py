@@ -117,14 +117,17 @@ class CompressorState:
     """What a compressor remembers between blocks; one entry per channel, or a single one when linked.
 
     Args:
-        detector: u, the smoothed level to the power p.
+        detector: u relative to the threshold, `(v/l)^p`.
         gain: g, or ln g with `smoothing="log"`.
-        factor: f at the last sample, which gives the inverse its first guess.
+        guess: f and 1/g after the last sample, from which the inverse makes its first guess.
+
+    Shape:
+        detector, gain: `(K,)`; guess: `(K, 2)`; K = C, or 1 when linked.
     """
 
     detector: Float64Array
     gain: Float64Array
-    factor: Float64Array
+    guess: Float64Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +172,7 @@ def compress(
     after = copy_state(before, params, x.shape[0])
     level = linked_level(x, params.link)
     gain = np.empty_like(level)
-    kernels.forward(level, gain, after.detector, after.gain, after.factor, coefficients(params, sample_rate))
+    kernels.forward(level, gain, after.detector, after.gain, after.guess, coefficients(params, sample_rate))
     gain *= db_to_linear(params.makeup_db)
     return Compressed(samples=x * gain, gain=gain, state=after)
 
@@ -180,20 +183,19 @@ def initial_state(params: CompressorParams, channels: int) -> CompressorState:
     return CompressorState(
         detector=np.zeros(planes),
         gain=np.zeros(planes) if params.smoothing == "log" else np.ones(planes),
-        factor=np.ones(planes),
+        guess=np.ones((planes, 2)),
     )
 
 
 def copy_state(state: CompressorState, params: CompressorParams, channels: int) -> CompressorState:
     """Return a copy to write to, checked against the channels it is to be used for."""
     planes = channels if params.link == "off" else 1
-    arrays = [np.array(a, dtype=np.float64) for a in (state.detector, state.gain, state.factor)]
-    if any(a.shape != (planes,) for a in arrays):
+    if state.detector.shape != (planes,):
         raise OptionError(
             f"the compressor's state is for {state.detector.size} channels, the audio needs {planes}",
             hint="Carry a state only between blocks of the same recording.",
         )
-    return CompressorState(detector=arrays[0], gain=arrays[1], factor=arrays[2])
+    return CompressorState(detector=state.detector.copy(), gain=state.gain.copy(), guess=state.guess.copy())
 
 
 def as_planes(samples: FloatArray) -> Float64Array:
@@ -246,7 +248,7 @@ def coefficients(params: CompressorParams, sample_rate: float) -> Coefficients:
         detector_release=smoothing(params.detector_release_ms),
         gain_attack=smoothing(params.attack_ms) if smooth_gain else 1.0,
         gain_release=smoothing(params.release_ms) if smooth_gain else 1.0,
-        threshold=db_to_linear(params.threshold_db) ** order,
+        scale=db_to_linear(params.threshold_db) ** -order,
         # d ln f / d ln u beyond the knee
         slope=(params.ratio - 1.0) / order if expand else (1.0 / params.ratio - 1.0) / order,
         half_knee=0.5 * order * params.knee_db * float(np.log(10.0)) / 20.0,

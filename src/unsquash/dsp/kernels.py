@@ -3,7 +3,8 @@
 Only this module and `inverse_kernels` import numba, so nothing compiles until audio is processed. Compiled
 code is kept on disk beside the source or, where that folder is read-only, in numba's cache of the user.
 
-Symbols as in `unsquash.dsp.compressor`; here `a = |x|^p` and `t = l^p`.
+Symbols as in `unsquash.dsp.compressor`. Levels are relative to the threshold here: `a = (|x|/l)^p`, and u is
+the detector's state in the same measure, so that the corner of the static curve lies at u = 1.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Coefficients(NamedTuple):
     detector_release: float
     gain_attack: float
     gain_release: float
-    threshold: float
+    scale: float  # l^−p
     slope: float
     half_knee: float
     expand: float
@@ -48,16 +49,10 @@ def compiled(function: _Function) -> _Function:
 @compiled
 def static_curve(u: float, k: Coefficients) -> tuple[float, float]:
     """Return `ln f` and `d ln f / d ln u` at the detector state u."""
-    if k.expand != 0.0:
-        if u <= 0.0:
-            return (-math.inf if k.slope > 0.0 else 0.0), 0.0
-        over = math.log(k.threshold / u)
-        sign = -1.0
-    else:
-        if u <= 0.0:
-            return 0.0, 0.0
-        over = math.log(u / k.threshold)
-        sign = 1.0
+    sign = -1.0 if k.expand != 0.0 else 1.0
+    if u <= 0.0:  # silence: an expander is fully closed, a compressor idle
+        return (-math.inf if sign * k.slope < 0.0 else 0.0), 0.0
+    over = sign * math.log(u)
     if over <= -k.half_knee:
         return 0.0, 0.0
     if over >= k.half_knee:
@@ -67,14 +62,21 @@ def static_curve(u: float, k: Coefficients) -> tuple[float, float]:
 
 
 @compiled
+def power(level: float, k: Coefficients) -> float:
+    """Return `(|x|/l)^p`."""
+    magnitude = abs(level)
+    return (magnitude if k.order == 1.0 else magnitude * magnitude) * k.scale
+
+
+@compiled
 def step(
     a: float, u_prev: float, s_prev: float, k: Coefficients
-) -> tuple[float, float, float, float, float, float]:
-    """Advance the compressor by one sample of level `a = |x|^p`.
+) -> tuple[float, float, float, float, float, float, float]:
+    """Advance the compressor by one sample of level a.
 
     Returns:
-        u, smoothed state s (g or ln g), static gain f, gain g, and the sensitivities
-        `w = d ln u / d ln a` and `d ln g / d ln u`.
+        u, smoothed state s (g or ln g), static gain f and gain g; then how they hang together:
+        `∂ln u/∂ln a`, `∂ln g/∂ln f` and `d ln f/d ln u`.
     """
     beta = k.detector_attack if a > u_prev else k.detector_release
     u = beta * a + (1.0 - beta) * u_prev
@@ -94,7 +96,7 @@ def step(
         g = s
         share = gamma * f / g if g > 0.0 else 0.0
     weight = beta * a / u if u > 0.0 else 0.0
-    return u, s, f, g, weight, share * bend
+    return u, s, f, g, weight, share, bend
 
 
 @compiled
@@ -103,22 +105,22 @@ def forward(
     gain: Float64Array,
     detector: Float64Array,
     smoothed: Float64Array,
-    factor: Float64Array,
+    guess: Float64Array,
     k: Coefficients,
 ) -> None:
     """Fill `gain` with g for every sample; the states are updated in place.
 
     Shape:
-        level, gain: `(K, T)`; detector, smoothed, factor: `(K,)`.
+        level, gain: `(K, T)`; detector, smoothed: `(K,)`; guess: `(K, 2)`, f and 1/g after the last sample.
     """
     for row in range(level.shape[0]):
-        u, s, f = detector[row], smoothed[row], factor[row]
+        u, s = detector[row], smoothed[row]
+        f, g = guess[row, 0], 1.0 / guess[row, 1]
         for n in range(level.shape[1]):
-            magnitude = abs(level[row, n])
-            a = magnitude if k.order == 1.0 else magnitude * magnitude
-            u, s, f, g, _, _ = step(a, u, s, k)
+            u, s, f, g, _, _, _ = step(power(level[row, n], k), u, s, k)
             gain[row, n] = g
-        detector[row], smoothed[row], factor[row] = u, s, f
+        detector[row], smoothed[row] = u, s
+        guess[row, 0], guess[row, 1] = f, 1.0 / max(g, TINY)
 
 
 @compiled

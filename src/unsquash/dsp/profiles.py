@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -19,13 +20,13 @@ _SETS = ("five", "thirty")
 # The programs' own default settings. Both follow the level only: their gain is not smoothed again.
 _PROGRAMS = {
     "ffmpeg-acompressor": CompressorParams(
-        threshold_db=-18.061799739838872,  # 0.125
+        threshold_db=20.0 * math.log10(0.125),
         ratio=2.0,
         detector_attack_ms=20.0,
         detector_release_ms=250.0,
         detector="rms",
         link="mean",
-        knee_db=9.030903578592668,  # 2.82843: the width of the knee as a ratio of amplitudes
+        knee_db=20.0 * math.log10(2.82843),  # ffmpeg's knee is its width as a ratio of amplitudes
         smoothing="none",
         convention="ffmpeg",
     ),
