@@ -1,0 +1,93 @@
+"""The only place that chooses: what is found and asked decides what is done."""
+
+from __future__ import annotations
+
+import pytest
+
+from unsquash.analysis.clipping import Clipping
+from unsquash.analysis.diagnosis import Diagnosis
+from unsquash.analysis.levels import Levels
+from unsquash.errors import OptionError
+from unsquash.options import RestoreOptions
+from unsquash.plan import ModelInversion, NeuralInversion, describe_compressor, make_plan, needs_network
+
+LOUD = Levels(
+    integrated_lufs=-9.0,
+    loudness_range_lu=3.0,
+    true_peak_dbtp=0.2,
+    sample_peak_dbfs=-0.1,
+    rms_dbfs=-12.0,
+    crest_db=11.9,
+    plr_db=9.2,
+    dr_db=6.0,
+)
+SILENT = Levels(**dict.fromkeys(Levels.__slots__))
+CLEAN = Clipping(ceiling_dbfs=None, fraction=0.0, longest_run_samples=0, events=0)
+
+
+def diagnosis(levels=LOUD, dynamics=None):
+    return Diagnosis(levels=levels, clipping=CLEAN, bandwidth_hz=20000.0, dynamics=dynamics)
+
+
+class Verdict:
+    confidence = 0.9
+    mean_gain_reduction_db = 3.0
+    max_gain_reduction_db = 9.0
+
+    def __init__(self, verdict):
+        self.verdict = verdict
+
+
+def test_a_described_compressor_is_inverted_without_a_cap():
+    options = RestoreOptions(profile="five/A")
+    (stage,) = make_plan(diagnosis(), options).stages
+    assert isinstance(stage, ModelInversion)
+    assert stage.max_gain_db is None
+    assert not needs_network(options)
+
+
+def test_an_estimated_gain_is_capped():
+    (stage,) = make_plan(diagnosis(), RestoreOptions(method="neural")).stages
+    assert isinstance(stage, NeuralInversion)
+    assert stage.max_gain_db == 12.0
+    (stage,) = make_plan(diagnosis(), RestoreOptions(method="neural", max_gain_db=5.0)).stages
+    assert stage.max_gain_db == 5.0
+
+
+def test_auto_leaves_alone_what_was_not_squashed():
+    plan = make_plan(diagnosis(dynamics=Verdict("none")), RestoreOptions())
+    assert plan.stages == ()
+    assert plan.method == "none"
+    assert "no sign" in plan.reasons[0]
+
+
+def test_auto_restores_what_was_squashed_and_says_why():
+    plan = make_plan(diagnosis(dynamics=Verdict("limited")), RestoreOptions())
+    assert plan.method == "neural"
+    assert "limited" in plan.reasons[0]
+
+
+@pytest.mark.parametrize("method", ["auto", "neural"])
+def test_silence_is_left_alone(method):
+    plan = make_plan(diagnosis(levels=SILENT), RestoreOptions(method=method))
+    assert plan.stages == ()
+
+
+@pytest.mark.parametrize("idle", [{"strength": 0.0}, {"max_gain_db": 0.0}, {"method": "none"}])
+def test_nothing_is_done_when_nothing_is_asked(idle):
+    profile = {} if "method" in idle else {"profile": "five/A"}
+    assert make_plan(diagnosis(), RestoreOptions(**profile, **idle)).stages == ()
+
+
+def test_settings_alone_need_threshold_and_ratio():
+    with pytest.raises(OptionError, match="ratio"):
+        describe_compressor(None, {"threshold": "-20"}, None)
+    params = describe_compressor(None, {"threshold": "-20", "ratio": "4"}, None)
+    assert (params.threshold_db, params.ratio, params.link) == (-20.0, 4.0, "max")
+
+
+def test_published_profiles_link_channels_and_programs_keep_their_own():
+    assert describe_compressor("five/A", {}, None).link == "max"
+    assert describe_compressor("five/A", {}, "off").link == "off"
+    assert describe_compressor("ffmpeg-acompressor", {}, None).link == "mean"
+    assert describe_compressor("ffmpeg-acompressor", {"link": "max"}, None).link == "max"
