@@ -1,0 +1,104 @@
+"""What the gain network looks at: log-mel energies and fine level tracks.
+
+A *frame* is 256 samples; a *subframe* is 64 samples, four to a frame. Every feature is a symmetric function
+of the absolute values or powers of the channels, so that swapped, inverted or doubled channels give
+identical features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from unsquash.units import Float64Array
+
+FRAME_SAMPLES = 256
+SUBFRAME_SAMPLES = 64
+SUBFRAMES = FRAME_SAMPLES // SUBFRAME_SAMPLES
+TRACKS = 5
+"""Level tracks per subframe: peak, RMS, RMS of the first difference, touching the ceiling, flat top."""
+
+WINDOW_SAMPLES = 1024
+_FLOOR = 1e-8
+_TOUCH = 0.98
+
+
+def mel_filterbank(bands: int, sample_rate: float) -> Float64Array:
+    """Build triangular mel filters from 30 Hz to 20 kHz, each summing to one.
+
+    Shape:
+        result: `(bands, WINDOW_SAMPLES // 2 + 1)`.
+    """
+    frequencies = np.linspace(0.0, sample_rate / 2, WINDOW_SAMPLES // 2 + 1)
+    mels = np.linspace(2595 * np.log10(1 + 30 / 700), 2595 * np.log10(1 + 20_000 / 700), bands + 2)
+    edges = 700 * (10 ** (mels / 2595) - 1)
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising = (frequencies - low) / (centre - low)
+    falling = (high - frequencies) / (high - centre)
+    filters = np.maximum(0.0, np.minimum(rising, falling))
+    nearest = np.abs(frequencies - centre).argmin(axis=1)
+    filters[np.arange(bands), nearest] = np.maximum(filters[np.arange(bands), nearest], 0.5)
+    return np.asarray(filters / filters.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+class Features(torch.nn.Module):
+    """Turn audio, divided by its file's peak, into feature frames."""
+
+    filterbank: torch.Tensor
+    window: torch.Tensor
+
+    def __init__(self, mel_bands: int, sample_rate: float) -> None:
+        super().__init__()
+        filterbank = torch.tensor(mel_filterbank(mel_bands, sample_rate), dtype=torch.float32)
+        window = torch.hann_window(WINDOW_SAMPLES)
+        self.register_buffer("filterbank", filterbank, persistent=False)
+        self.register_buffer("window", window * (2.0 / window.sum()), persistent=False)
+        self.count = mel_bands + TRACKS * SUBFRAMES
+
+    @torch.no_grad()
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Compute the features of whole frames; samples after the last whole frame are ignored.
+
+        Shape:
+            samples: `(B, C, T)`, the file's peak at ±1; result: `(B, count, T // FRAME_SAMPLES)`.
+        """
+        frames = samples.shape[-1] // FRAME_SAMPLES
+        samples = samples[..., : frames * FRAME_SAMPLES]
+        return torch.cat([self._log_mel(samples), self._level_tracks(samples)], dim=1)
+
+    def _log_mel(self, samples: torch.Tensor) -> torch.Tensor:
+        batch, channels, length = samples.shape
+        margin = (WINDOW_SAMPLES - FRAME_SAMPLES) // 2
+        padded = functional.pad(samples.reshape(batch * channels, length), (margin, margin))
+        windows = padded.unfold(-1, WINDOW_SAMPLES, FRAME_SAMPLES) * self.window
+        spectrum = torch.fft.rfft(windows)
+        power = spectrum.real.square() + spectrum.imag.square()
+        power = power.reshape(batch, channels, *power.shape[1:]).mean(1)
+        return torch.log10(power @ self.filterbank.T + _FLOOR).transpose(1, 2)
+
+    def _level_tracks(self, samples: torch.Tensor) -> torch.Tensor:
+        batch, _, length = samples.shape
+        loudest = _subframes(samples.abs().amax(1))
+        peak = loudest.amax(-1)
+        power = _subframes(samples.square().mean(1)).mean(-1)
+        difference = torch.diff(samples, prepend=torch.zeros_like(samples[..., :1]))
+        bright = _subframes(difference.square().mean(1)).mean(-1)
+        touching = (loudest > _TOUCH).float().mean(-1)
+        flat = (loudest > _TOUCH * peak[..., None]).float().mean(-1)
+        tracks = torch.stack(
+            [
+                torch.log10(peak + _FLOOR**0.5),
+                0.5 * torch.log10(power + _FLOOR),
+                0.5 * torch.log10(bright + _FLOOR),
+                4 * touching,
+                4 * flat,
+            ],
+            dim=1,
+        )
+        tracks = tracks.reshape(batch, TRACKS, length // FRAME_SAMPLES, SUBFRAMES)
+        return tracks.transpose(2, 3).flatten(1, 2)
+
+
+def _subframes(signal: torch.Tensor) -> torch.Tensor:
+    return signal.reshape(signal.shape[0], -1, SUBFRAME_SAMPLES)

@@ -1,0 +1,245 @@
+"""The gain network: how many dB the dynamics were reduced by, every 64 samples.
+
+Two rates: gated dilated convolutions at 172 frames a second see attacks, a wider stack at a quarter of that
+rate sees releases, about three seconds to either side. A vector pooled over the whole file (settings do not
+change within a track) scales and shifts every block (FiLM) and also says what was done to the file. Nothing
+in it depends on where a chunk was cut, apart from the receptive field.
+
+Source:
+    Gated dilated stacks: van den Oord et al., WaveNet (2016). FiLM: Perez et al., AAAI 2018. Attentive
+    statistics pooling: Okabe, Koshinaka & Shinoda, Interspeech 2018. The sizes and the loss are this
+    project's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from torch import nn
+
+from unsquash.errors import OptionError, WeightsCorruptError
+from unsquash.nets.features import FRAME_SAMPLES, SUBFRAMES, WINDOW_SAMPLES, Features
+
+COARSE_FRAMES = 4
+"""Frames of the fine stack per frame of the coarse one."""
+
+QUANTUM_SAMPLES = COARSE_FRAMES * FRAME_SAMPLES
+"""Chunks must start on a multiple of this many samples at the network's rate."""
+
+VERDICTS = ("none", "limited", "compressed")
+_DB_PER_UNIT = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GainNetConfig:
+    """The sizes of a gain network; stored with its weights."""
+
+    sample_rate: int = 44_100
+    mel_bands: int = 40
+    fine_channels: int = 96
+    coarse_channels: int = 120
+    embedding_channels: int = 64
+    fine_dilations_before: tuple[int, ...] = (1, 2, 4)
+    coarse_dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 1, 2, 4, 8, 16, 32)
+    fine_dilations_after: tuple[int, ...] = (1, 2, 4, 8, 1)
+    embedding_dilations: tuple[int, ...] = (1, 2, 4, 8)
+
+    def __post_init__(self) -> None:
+        """Check that every size is positive."""
+        sizes = (self.mel_bands, self.fine_channels, self.coarse_channels, self.embedding_channels)
+        dilations = (*self.fine_dilations_before, *self.coarse_dilations, *self.fine_dilations_after)
+        if min(self.sample_rate, *sizes, *dilations, *self.embedding_dilations) < 1:
+            raise OptionError("network sizes must be positive", hint="Check the [net] table of the recipe.")
+
+    @property
+    def receptive_field_frames(self) -> int:
+        """Frames to either side that can influence an output frame."""
+        fine = 1 + sum(self.fine_dilations_before) + sum(self.fine_dilations_after)
+        window = -(-(WINDOW_SAMPLES - FRAME_SAMPLES) // (2 * FRAME_SAMPLES))
+        return fine + window + COARSE_FRAMES * (sum(self.coarse_dilations) + 1)
+
+    def to_json(self) -> str:
+        """Write the sizes as they are stored beside the weights."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> GainNetConfig:
+        """Read what `to_json` wrote.
+
+        Raises:
+            WeightsCorruptError: The text is no such configuration.
+        """
+        try:
+            values = json.loads(text)
+            sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            return GainNetConfig(**sizes)
+        except (TypeError, ValueError, AttributeError) as error:
+            hint = "The weights belong to another version of unsquash."
+            raise WeightsCorruptError(f"not a gain network's configuration: {error}", hint=hint) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What the pooled vector says about the file; one row per file.
+
+    Shape:
+        logits: `(B, 3)`, in the order of `VERDICTS`; reduction_db: `(B, 3)`, mean, maximum and deviation, ≥
+        0.
+    """
+
+    logits: torch.Tensor
+    reduction_db: torch.Tensor
+
+
+class GatedBlock(nn.Module):
+    """Normalise, modulate, convolve with a gate, add to the input."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+        self.conv = _convolution(channels, 2 * channels, 3, dilation=dilation)
+        self.out = _convolution(channels, channels, 1)
+
+    def forward(
+        self, x: torch.Tensor, scale: torch.Tensor | None, shift: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Apply the block; without `scale` and `shift` it is not modulated."""
+        h: torch.Tensor = self.norm(x)
+        if scale is not None and shift is not None:
+            h = torch.addcmul(shift, h, 1 + scale)
+        value, gate = self.conv(h).chunk(2, dim=1)
+        return x + torch.as_tensor(self.out(functional.relu(value) * torch.sigmoid(gate)))
+
+
+class Embedder(nn.Module):
+    """Feature frames to weighted sums from which a file's vector is pooled."""
+
+    def __init__(self, config: GainNetConfig, features: int) -> None:
+        super().__init__()
+        channels = config.embedding_channels
+        self.enter = _convolution(features, channels, 3)
+        self.fine = GatedBlock(channels, 1)
+        self.down = _downsampling(channels, channels)
+        self.blocks = nn.ModuleList(GatedBlock(channels, d) for d in config.embedding_dilations)
+        self.leave = _convolution(channels, channels + 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Sum attention weights, weighted values and weighted squares over the frames.
+
+        Shape:
+            x: `(B, F, 1, n)`; result: `(B, 1 + 2·E)`. Sums of several windows of one file may be added.
+        """
+        h = self.down(self.fine(self.enter(x), None, None))
+        for block in self.blocks:
+            h = block(h, None, None)
+        h = self.leave(h).squeeze(2).float()
+        weight, value = torch.sigmoid(h[:, :1]), h[:, 1:]
+        return torch.cat([weight.sum(2), (weight * value).sum(2), (weight * value.square()).sum(2)], dim=1)
+
+
+class GainNet(nn.Module):
+    """Gain reduction from features and the file's conditioning vector.
+
+    Shape:
+        features: `(B, F, n)` with `n` a multiple of `COARSE_FRAMES`; conditioning: `(B, 2·E)`;
+        result: `(B, 4·n)`, gain reduction in dB, ≥ 0, one value per 64 samples.
+    """
+
+    def __init__(self, config: GainNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.features = Features(config.mel_bands, config.sample_rate)
+        count = self.features.count
+        fine, coarse, embedding = config.fine_channels, config.coarse_channels, config.embedding_channels
+        self.norm = nn.BatchNorm2d(count)
+        self.embedder = Embedder(config, count)
+        self.enter = _convolution(count, fine, 3)
+        self.before = nn.ModuleList(GatedBlock(fine, d) for d in config.fine_dilations_before)
+        self.down = _downsampling(fine, coarse)
+        self.coarse = nn.ModuleList(GatedBlock(coarse, d) for d in config.coarse_dilations)
+        self.up = _convolution(coarse, fine, 1)
+        self.after = nn.ModuleList(GatedBlock(fine, d) for d in config.fine_dilations_after)
+        self.leave = _convolution(fine, SUBFRAMES, 1)
+        self._widths = [fine] * len(self.before) + [coarse] * len(self.coarse) + [fine] * len(self.after)
+        self.hidden = nn.Linear(2 * embedding, embedding)
+        self.modulation = nn.Linear(embedding, 2 * sum(self._widths))
+        self.assessor = nn.Sequential(nn.Linear(2 * embedding, embedding), nn.ReLU(), nn.Linear(embedding, 6))
+        nn.init.normal_(self.modulation.weight, std=1e-3)
+        nn.init.zeros_(self.modulation.bias)
+        nn.init.normal_(self.leave.weight, std=1e-3)
+
+    def normalize(self, features: torch.Tensor) -> torch.Tensor:
+        """Bring features to zero mean and unit deviation, in the layout the convolutions run fastest in."""
+        framed = features.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        return torch.as_tensor(self.norm(framed))
+
+    def embed(self, features: torch.Tensor) -> torch.Tensor:
+        """Compute the sums of one window, to be added over windows and given to `pool`."""
+        return torch.as_tensor(self.embedder(self.normalize(features)))
+
+    @staticmethod
+    def pool(sums: torch.Tensor) -> torch.Tensor:
+        """Turn sums into the weighted mean and deviation that condition the network.
+
+        Shape:
+            sums: `(B, 1 + 2·E)`; result: `(B, 2·E)`.
+        """
+        size = (sums.shape[1] - 1) // 2
+        weight, first, second = sums[:, :1], sums[:, 1 : 1 + size], sums[:, 1 + size :]
+        mean = first / weight
+        deviation = (second / weight - mean.square()).clamp_min(1e-6).sqrt()
+        return torch.cat([mean, deviation], dim=1)
+
+    def assess(self, conditioning: torch.Tensor) -> Assessment:
+        """Say from the pooled vector what was done to the file and how much."""
+        output = self.assessor(conditioning).float()
+        logits, amount = output[:, : len(VERDICTS)], output[:, len(VERDICTS) :]
+        return Assessment(logits=logits, reduction_db=_DB_PER_UNIT * functional.softplus(amount))
+
+    def forward(self, features: torch.Tensor, conditioning: torch.Tensor) -> torch.Tensor:
+        """Estimate the gain reduction in dB."""
+        hidden = functional.relu(self.hidden(conditioning))
+        modulation = iter(
+            self.modulation(hidden)[..., None, None].split([2 * w for w in self._widths], dim=1)
+        )
+
+        def run(blocks: nn.ModuleList, h: torch.Tensor) -> torch.Tensor:
+            for block in blocks:
+                h = block(h, *next(modulation).chunk(2, dim=1))
+            return h
+
+        fine = run(self.before, self.enter(self.normalize(features)))
+        coarse = run(self.coarse, self.down(fine))
+        fine = fine + self.up(coarse).repeat_interleave(COARSE_FRAMES, dim=3)
+        output = self.leave(run(self.after, fine)).squeeze(2).float()
+        return _DB_PER_UNIT * functional.softplus(output).transpose(1, 2).flatten(1)
+
+
+def build_gain_net(config_json: str, tensors: Mapping[str, torch.Tensor]) -> GainNet:
+    """Make a network from stored sizes and tensors (of any float type), ready to run.
+
+    Raises:
+        WeightsCorruptError: The tensors do not fit the sizes.
+    """
+    net = GainNet(GainNetConfig.from_json(config_json))
+    counters = {name: value for name, value in net.state_dict().items() if not value.is_floating_point()}
+    try:
+        net.load_state_dict(counters | dict(tensors))
+    except RuntimeError as error:
+        hint = "The weights belong to another version of unsquash."
+        raise WeightsCorruptError("the tensors do not fit the network", hint=hint) from error
+    return net.float().eval()
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, dilation: int = 1) -> nn.Conv2d:
+    padding = (0, dilation * (kernel // 2))
+    return nn.Conv2d(inputs, outputs, (1, kernel), dilation=(1, dilation), padding=padding)
+
+
+def _downsampling(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, (1, COARSE_FRAMES), stride=(1, COARSE_FRAMES))

@@ -1,0 +1,64 @@
+"""A file's own sample rate and the network's: whole frames of the one are whole samples of the other.
+
+The network hears a file at `sample_rate · 1024 / quantum_samples`, with `quantum_samples` the whole number
+that brings this nearest to 44.1 kHz (exactly there for 44.1, within 0.04 % for 48, 88.2, 96 and 192, 0.3 %
+for 8 kHz: a few cents). So chunks can start on the network's frame grid at any rate, on a multiple of
+`quantum_samples`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from unsquash.nets.features import SUBFRAME_SAMPLES
+from unsquash.nets.gain import QUANTUM_SAMPLES, GainNetConfig
+from unsquash.units import Float64Array, FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timebase:
+    """Conversion between a file's samples and the network's."""
+
+    quantum_samples: int
+    """Samples of the file per `QUANTUM_SAMPLES` of the network."""
+
+    @staticmethod
+    def between(sample_rate: int, config: GainNetConfig) -> Timebase:
+        """Choose the conversion for a file.
+
+        Example:
+            >>> Timebase.between(48_000, GainNetConfig()).quantum_samples
+            1115
+        """
+        return Timebase(quantum_samples=max(1, round(QUANTUM_SAMPLES * sample_rate / config.sample_rate)))
+
+    def to_net(self, samples: FloatArray) -> npt.NDArray[np.float32]:
+        """Resample a piece that starts on the frame grid; its end is padded to a whole quantum.
+
+        Shape:
+            samples: `(C, T)`; result: `(C, n · QUANTUM_SAMPLES)`.
+        """
+        quanta = -(-samples.shape[1] // self.quantum_samples)
+        padded = np.zeros((quanta * self.quantum_samples, samples.shape[0]), dtype=np.float32)
+        padded[: samples.shape[1]] = samples.T
+        if self.quantum_samples != QUANTUM_SAMPLES:
+            padded = soxr.resample(padded, self.quantum_samples, QUANTUM_SAMPLES, "HQ")
+        result = np.zeros((samples.shape[0], quanta * QUANTUM_SAMPLES), dtype=np.float32)
+        kept = min(result.shape[1], len(padded))
+        result[:, :kept] = padded[:kept].T
+        return result
+
+    def to_samples(self, curve: FloatArray, length: int) -> Float64Array:
+        """Interpolate a curve of one value per subframe (at its middle) linearly to the file's samples.
+
+        Shape:
+            curve: `(4n,)`; result: `(length,)`.
+        """
+        step = SUBFRAME_SAMPLES * self.quantum_samples / QUANTUM_SAMPLES
+        middle = 0.5 * (SUBFRAME_SAMPLES - 1) * self.quantum_samples / QUANTUM_SAMPLES
+        positions = middle + step * np.arange(len(curve))
+        return np.interp(np.arange(length), positions, curve)

@@ -1,0 +1,70 @@
+"""Training state on disk as safetensors: the averaged network to ship, and all that is needed to go on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from unsquash.nets.gain import GainNet
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a training is."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    examples: int = 0
+
+
+def save_net(net: GainNet, path: Path) -> None:
+    """Write a network, its matrices as 16-bit floats, with its sizes as metadata; the file appears whole."""
+    tensors = {
+        name: tensor.detach().cpu().to(torch.float16 if tensor.ndim > 1 else torch.float32).contiguous()
+        for name, tensor in net.state_dict().items()
+        if tensor.is_floating_point()
+    }
+    _save(tensors, path, {"config": net.config.to_json()})
+
+
+def save_state(
+    net: GainNet, average: GainNet, optimizer: torch.optim.Optimizer, progress: Progress, path: Path
+) -> None:
+    """Write everything a resumed training needs."""
+    tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    for name, parameter in net.named_parameters():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"optimizer.{key}.{name}"] = value
+    progress_json = json.dumps([progress.step, progress.elapsed_s, progress.examples])
+    _save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path, {"progress": progress_json})
+
+
+def load_state(net: GainNet, average: GainNet, optimizer: torch.optim.Optimizer, path: Path) -> Progress:
+    """Read what `save_state` wrote into the given objects."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        step, elapsed_s, examples = json.loads(file.metadata()["progress"])
+    net.load_state_dict(_under(tensors, "net."))
+    average.load_state_dict(_under(tensors, "average."))
+    for name, parameter in net.named_parameters():
+        state = optimizer.state[parameter]
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            value = tensors[f"optimizer.{key}.{name}"]
+            state[key] = value if key == "step" else value.to(parameter.device)
+    return Progress(step=step, elapsed_s=elapsed_s, examples=examples)
+
+
+def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+    partial = path.with_suffix(".part")
+    save_file(tensors, partial, metadata=metadata)
+    partial.rename(path)

@@ -1,0 +1,159 @@
+"""Examples as the network is trained on them: features, gain reduction and energy at the control rate.
+
+A network example is some 20 kB per second instead of 700, so that a pool of hours fits into memory and
+every degraded excerpt can be used several times.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from unsquash.nets.features import SUBFRAME_SAMPLES, Features
+from unsquash.nets.gain import QUANTUM_SAMPLES, VERDICTS
+from unsquash.training.corpus import SAMPLE_RATE, Part, Track, load_corpus
+from unsquash.training.degrade import Example, degrade
+from unsquash.training.mixes import Mixer
+from unsquash.units import Float64Array
+
+EXCERPT_SAMPLES = 688 * QUANTUM_SAMPLES
+"""16 s: half of it is the excerpt of a training step, all of it the 'file' that conditions the network."""
+
+LEAD_IN_SAMPLES = 3 * SAMPLE_RATE // 2
+TAIL_SAMPLES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetExample:
+    """One example at the control rate.
+
+    Shape:
+        features: `(F, n)`; reduction_db: `(4n,)`, ≥ 0 and 0 where least was done; energy: `(4n,)`, of the
+        original, mean 1; verdict: index into `VERDICTS`; amount_db: `(3,)`, mean, maximum and deviation of
+        the reduction.
+    """
+
+    features: npt.NDArray[np.float16]
+    reduction_db: npt.NDArray[np.float16]
+    energy: npt.NDArray[np.float32]
+    verdict: int
+    amount_db: npt.NDArray[np.float32]
+
+
+def make_example(mixer: Mixer, rng: np.random.Generator, plugin_share: float) -> Example:
+    """Draw an original and degrade it; the processors have settled before the excerpt begins."""
+    original = mixer.draw(LEAD_IN_SAMPLES + EXCERPT_SAMPLES + TAIL_SAMPLES, rng)
+    example = degrade(original, rng, plugin_share=plugin_share)
+    inside = slice(LEAD_IN_SAMPLES, LEAD_IN_SAMPLES + EXCERPT_SAMPLES)
+    return Example(
+        original=example.original[:, inside],
+        squashed=example.squashed[:, inside],
+        gain=example.gain[:, inside],
+        kind=example.kind,
+        chain=example.chain,
+    )
+
+
+def to_control_rate(example: Example, features: Features) -> NetExample:
+    """Compute what the network sees and should answer."""
+    power = np.square(example.original)
+    reduction_db = -20.0 * np.log10(np.maximum(example.gain, 1e-4))
+    energy = _per_subframe(power.sum(axis=0))
+    weighted = _per_subframe((power * reduction_db).sum(axis=0))
+    plain = _per_subframe(reduction_db.mean(axis=0))
+    loud = energy > 1e-5 * energy.max()
+    target = np.where(loud, weighted / np.maximum(energy, 1e-30), plain)
+    target = np.clip(target - np.percentile(target[loud], 5.0), 0.0, 30.0)
+    mean = float((energy * target).sum() / energy.sum())
+    deviation = float(np.sqrt((energy * np.square(target - mean)).sum() / energy.sum()))
+    peak = float(np.abs(example.squashed).max())
+    samples = torch.from_numpy(np.ascontiguousarray(example.squashed / peak, dtype=np.float32))
+    return NetExample(
+        features=features(samples[None])[0].numpy().astype(np.float16),
+        reduction_db=target.astype(np.float16),
+        energy=(energy / energy.mean()).astype(np.float32),
+        verdict=VERDICTS.index(example.kind),
+        amount_db=np.array([mean, np.percentile(target[loud], 99.5), deviation], dtype=np.float32),
+    )
+
+
+def generate(
+    tracks: Sequence[Track], features: Features, *, seed: int, first: int, step: int, plugin_share: float
+) -> Iterator[NetExample]:
+    """Generate examples number `first`, `first + step`, …; each depends on the seed and its number only."""
+    mixer = Mixer(tracks)
+    number = first
+    while True:
+        rng = np.random.default_rng([seed, number])
+        yield to_control_rate(make_example(mixer, rng, plugin_share), features)
+        number += step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where and how examples are made; can be sent to another process."""
+
+    audio: Path
+    cache: Path
+    validation_artists: tuple[str, ...]
+    mel_bands: int
+    seed: int
+    plugin_share: float
+
+    def tracks(self, part: Part) -> list[Track]:
+        """Open the tracks of one part of the corpus."""
+        everything = load_corpus(self.audio, self.cache, validation_artists=self.validation_artists)
+        return [track for track in everything if track.part == part]
+
+    def generate(self, part: Part, first: int, step: int) -> Iterator[NetExample]:
+        """Generate examples of one part of the corpus."""
+        features = Features(self.mel_bands, SAMPLE_RATE)
+        tracks = self.tracks(part)
+        seed = self.seed if part == "train" else self.seed + 1_000_003
+        return generate(tracks, features, seed=seed, first=first, step=step, plugin_share=self.plugin_share)
+
+
+class Workers:
+    """Background processes that generate training examples without end."""
+
+    def __init__(self, source: Source, count: int, first: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._queue: multiprocessing.Queue[NetExample] = context.Queue(maxsize=8)
+        self._processes = [
+            context.Process(target=_work, args=(source, first + i, count, self._queue), daemon=True)
+            for i in range(count)
+        ]
+        for process in self._processes:
+            process.start()
+
+    def take(self, *, wait: bool) -> NetExample | None:
+        """Take one example; None if none is ready and `wait` is false."""
+        try:
+            return self._queue.get(block=wait, timeout=300)
+        except queue.Empty:
+            return None
+
+    def stop(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            process.terminate()
+            process.join()
+
+
+def _work(source: Source, first: int, step: int, examples: multiprocessing.Queue[NetExample]) -> None:
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for example in source.generate("train", first, step):
+        examples.put(example)
+
+
+def _per_subframe(signal: Float64Array) -> Float64Array:
+    return np.asarray(signal.reshape(-1, SUBFRAME_SAMPLES).mean(axis=1))

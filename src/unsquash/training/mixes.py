@@ -1,0 +1,128 @@
+"""Original excerpts: pieces, stems and loops drawn, mixed and varied at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.signal
+import soxr
+
+from unsquash.training.corpus import PEAK, Track
+from unsquash.units import Float64Array
+
+
+class Mixer:
+    """Draws originals from tracks of one part; pieces with much dynamics are drawn more often."""
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self._pieces = [t for t in tracks if t.kind == "mix"]
+        self._speech = [t for t in tracks if t.kind == "speech"]
+        self._layers = [t for t in tracks if t.kind in ("stem", "loop")]
+        self._piece_weights = _normalized([_worth(t) for t in self._pieces])
+        self._songs: dict[str, list[Track]] = {}
+        for track in self._layers:
+            if track.kind == "stem":
+                self._songs.setdefault(_song(track), []).append(track)
+
+    def draw(self, length: int, rng: np.random.Generator) -> Float64Array:
+        """Draw an original with a peak of ±1.
+
+        Shape:
+            result: `(2, length)`.
+        """
+        while True:
+            original = self._varied(self._mixture(length + length // 5, rng), rng)[:, :length]
+            peak = float(np.abs(original).max())
+            if original.shape[1] == length and np.sqrt(np.square(original).mean()) > 0.01 * peak > 1e-6:
+                return np.ascontiguousarray(original / peak)
+
+    def _mixture(self, length: int, rng: np.random.Generator) -> Float64Array:
+        way = rng.random()
+        if self._songs and way < 0.2:
+            return self._song_mixture(length, rng)
+        if self._layers and way < 0.28:
+            return self._loose_mixture(length, rng)
+        if self._speech and way < 0.34:
+            return _window(self._speech[int(rng.integers(len(self._speech)))], length, rng)
+        piece = self._piece(length, rng)
+        if way > 0.85:
+            other = self._piece(length, rng)
+            piece = piece + other * 10.0 ** (rng.uniform(-14.0, 0.0) / 20.0)
+        return piece
+
+    def _piece(self, length: int, rng: np.random.Generator) -> Float64Array:
+        index = int(rng.choice(len(self._pieces), p=self._piece_weights))
+        return _window(self._pieces[index], length, rng)
+
+    def _song_mixture(self, length: int, rng: np.random.Generator) -> Float64Array:
+        """Mix stems of one song that line up in time, with random gains."""
+        stems = list(self._songs.values())[int(rng.integers(len(self._songs)))]
+        count = min(len(stems), int(rng.integers(2, 9)))
+        chosen = [stems[int(i)] for i in rng.choice(len(stems), count, replace=False)]
+        shortest = min(len(t.samples) for t in chosen)
+        start = int(rng.integers(max(1, shortest - length)))
+        return sum(
+            (_window(t, length, rng, start) * 10.0 ** (rng.uniform(-12.0, 3.0) / 20.0) for t in chosen),
+            np.zeros((2, length)),
+        )
+
+    def _loose_mixture(self, length: int, rng: np.random.Generator) -> Float64Array:
+        """Mix unrelated layers: not music, but dense transients over everything else."""
+        chosen = rng.choice(len(self._layers), int(rng.integers(1, 5)))
+        mixture = np.zeros((2, length))
+        for index in chosen:
+            mixture += _window(self._layers[int(index)], length, rng) * 10.0 ** (
+                rng.uniform(-10.0, 0.0) / 20.0
+            )
+        if rng.random() < 0.4 and self._pieces:
+            mixture += self._piece(length, rng)
+        return mixture
+
+    def _varied(self, signal: Float64Array, rng: np.random.Generator) -> Float64Array:
+        """Vary speed, spectral tilt, loudness over time, width, channel order and polarity."""
+        if rng.random() < 0.35:
+            signal = soxr.resample(signal.T, 1.0, rng.uniform(0.85, 1.18), "MQ").T
+        if rng.random() < 0.4:
+            corner = 10.0 ** rng.uniform(2.0, 3.8)
+            numerator, denominator = scipy.signal.butter(1, corner, fs=44_100.0)
+            low = scipy.signal.lfilter(numerator, denominator, signal, axis=-1)
+            signal = signal + low * rng.uniform(-0.7, 1.5)
+        if rng.random() < 0.15:
+            knots = 10.0 ** (rng.uniform(-14.0, 0.0, 6) / 20.0)
+            signal = signal * np.interp(np.linspace(0, 5, signal.shape[1]), np.arange(6), knots)
+        way = rng.random()
+        if way < 0.12:
+            signal = np.repeat(signal.mean(axis=0, keepdims=True), 2, axis=0)
+        elif way < 0.3:
+            signal = signal + rng.uniform(-0.4, 0.6) * (signal - signal[::-1])
+        signal = signal[:: int(rng.choice([1, -1]))]
+        return np.asarray(signal * rng.choice([1.0, -1.0], (2, 1)))
+
+
+def _window(track: Track, length: int, rng: np.random.Generator, start: int | None = None) -> Float64Array:
+    """Cut a window at random, or at `start`; a short track is repeated."""
+    samples = track.samples
+    if start is None:
+        start = int(rng.integers(max(1, len(samples) - length)))
+    piece = samples[start : start + length]
+    if len(piece) < length:
+        piece = np.resize(samples, (length, 2))
+    return piece.T.astype(np.float64) / PEAK
+
+
+def _worth(track: Track) -> float:
+    """Weight a piece by its length and by how dynamic its release is."""
+    dynamic = np.clip((track.plr_db - 9.0) / 6.0, 0.1, 1.0) if np.isfinite(track.plr_db) else 0.1
+    return float(dynamic * len(track.samples))
+
+
+def _song(track: Track) -> str:
+    """Read `<song>-w<k>` out of a stem's name."""
+    head, _, tail = track.file.rpartition("/")[2].partition("-w")
+    return f"{head}-w{tail.partition('-')[0]}"
+
+
+def _normalized(weights: Sequence[float]) -> Float64Array:
+    array = np.asarray(weights, dtype=np.float64)
+    return np.asarray(array / array.sum())

@@ -1,0 +1,200 @@
+"""Train a gain network: `python -m unsquash.training.train RECIPE --audio DIR --cache DIR --out DIR`.
+
+Background processes make examples; the trainer keeps the latest in a pool and draws its batches from there.
+Runs on CPU in bfloat16 where the processor has it, on one GPU without change. `OUT` receives `log.jsonl`,
+`model.safetensors` (the averaged network, to ship) and `state.safetensors` (to resume).
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unsquash.nets.gain import GainNet
+from unsquash.nets.gain_loss import assessment_loss, gain_loss
+from unsquash.training.checkpoint import Progress, load_state, save_net, save_state
+from unsquash.training.codecs import available_plugins
+from unsquash.training.examples import NetExample, Source, Workers
+from unsquash.training.recipe import Recipe, load_recipe
+from unsquash.training.validate import Batch, collate, validate
+
+
+class Trainer:
+    """A network, its running average, its optimizer, and one step of training."""
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.device = device
+        self.net = GainNet(recipe.net).to(device)
+        self.average = copy.deepcopy(self.net).eval()
+        self.optimizer = torch.optim.AdamW(
+            self.net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.progress = Progress()
+
+    def step(self, batch: Batch, done: float, rng: np.random.Generator) -> float:
+        """Train on one batch, `done` (0…1) of the schedule being over; returns the loss."""
+        recipe = self.recipe
+        warm = min(1.0, (self.progress.step + 1) / recipe.warmup_steps)
+        rate = recipe.learning_rate * warm * min(1.0, (1.0 - done) / recipe.decay_share + 1e-3)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.net.train()
+        batch = batch.to(self.device)
+        crop, whole = batch.cropped(recipe.crop_frames, rng), rng.random() < 0.7
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            conditioning = self.net.pool(self.net.embed((batch if whole else crop).features))
+            assessment = self.net.assess(conditioning)
+            estimate_db = self.net(crop.features, conditioning)
+        loss = gain_loss(estimate_db, crop.reduction_db, crop.energy)
+        loss = loss + recipe.assessment_weight * assessment_loss(assessment, batch.verdict, batch.amount_db)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        self.progress.step += 1
+        self._update_average()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        step = self.progress.step
+        decay = min(self.recipe.ema_decay, (1 + step) / (10 + step))
+        for average, current in zip(
+            self.average.state_dict().values(), self.net.state_dict().values(), strict=True
+        ):
+            if average.is_floating_point():
+                average.lerp_(current, 1.0 - decay)
+
+
+class Pool:
+    """The latest examples, from which batches are drawn."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._examples: list[NetExample] = []
+        self.received = 0
+
+    def add(self, example: NetExample) -> None:
+        """Keep an example, in the place of the oldest if the pool is full."""
+        if len(self._examples) < self._capacity:
+            self._examples.append(example)
+        else:
+            self._examples[self.received % self._capacity] = example
+        self.received += 1
+
+    def draw(self, count: int, rng: np.random.Generator) -> Batch:
+        """Draw a batch at random."""
+        return collate([self._examples[int(i)] for i in rng.integers(len(self._examples), size=count)])
+
+
+def train(
+    recipe: Recipe, source: Source, out: Path, *, device: str, workers: int, minutes: float, resume: bool
+) -> None:
+    """Train for at most `minutes` of the recipe's schedule, from the start or from the last saved state."""
+    out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(recipe, torch.device(device))
+    if resume:
+        trainer.progress = load_state(
+            trainer.net, trainer.average, trainer.optimizer, out / "state.safetensors"
+        )
+    held_out = _take(source, recipe.validation_examples)
+    pool = Pool(recipe.pool_examples)
+    first = trainer.progress.examples
+    producers = Workers(source, workers, first)
+    before_s, begun, losses = trainer.progress.elapsed_s, time.monotonic(), []
+    try:
+        while pool.received < min(recipe.pool_examples, 8 * recipe.batch):
+            _refill(pool, producers, wait=True)
+        while (sitting_s := time.monotonic() - begun) < 60.0 * minutes:
+            trainer.progress.elapsed_s = before_s + sitting_s
+            done = trainer.progress.elapsed_s / (60.0 * recipe.minutes)
+            if done >= 1.0:
+                break
+            _refill(pool, producers, wait=False)
+            rng = np.random.default_rng([recipe.seed, 7, trainer.progress.step])
+            losses.append(trainer.step(pool.draw(recipe.batch, rng), done, rng))
+            trainer.progress.examples = first + pool.received
+            if trainer.progress.step % recipe.validate_every == 0:
+                _record(trainer, held_out, losses, out)
+                losses = []
+        _record(trainer, held_out, losses or [float("nan")], out)
+    finally:
+        producers.stop()
+
+
+def _refill(pool: Pool, producers: Workers, *, wait: bool) -> None:
+    example = producers.take(wait=wait)
+    while example is not None:
+        pool.add(example)
+        example = producers.take(wait=False)
+
+
+def _take(source: Source, count: int) -> list[NetExample]:
+    examples = source.generate("validation", 0, 1)
+    return [next(examples) for _ in range(count)]
+
+
+def _record(trainer: Trainer, held_out: list[NetExample], losses: list[float], out: Path) -> None:
+    """Validate the averaged network, append to the log and save."""
+    row = {
+        "step": trainer.progress.step,
+        "minutes": round(trainer.progress.elapsed_s / 60.0, 2),
+        "examples": trainer.progress.examples,
+        "loss": round(float(np.mean(losses)), 5),
+        **validate(trainer.average, held_out, trainer.device),
+    }
+    with (out / "log.jsonl").open("a") as log:
+        log.write(json.dumps(row) + "\n")
+    print(json.dumps(row), flush=True)
+    save_net(trainer.average, out / "model.safetensors")
+    save_state(trainer.net, trainer.average, trainer.optimizer, trainer.progress, out / "state.safetensors")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m unsquash.training.train", description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio (3 GB)")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
+    parser.add_argument("--threads", type=int, default=2, help="threads of the trainer")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    recipe = load_recipe(options.recipe)
+    plugins = available_plugins()
+    print(f"plug-ins: {', '.join(plugins) or 'none, so none is simulated'}", flush=True)
+    source = Source(
+        audio=options.audio,
+        cache=options.cache,
+        validation_artists=recipe.validation_artists,
+        mel_bands=recipe.net.mel_bands,
+        seed=recipe.seed,
+        plugin_share=recipe.plugin_share if len(plugins) == 4 else 0.0,
+    )
+    minutes = options.minutes or recipe.minutes
+    train(
+        recipe,
+        source,
+        options.out,
+        device=options.device,
+        workers=options.workers,
+        minutes=minutes,
+        resume=options.resume,
+    )
+
+
+if __name__ == "__main__":
+    main()
