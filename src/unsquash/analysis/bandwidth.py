@@ -8,8 +8,8 @@ from unsquash.units import FloatArray
 
 FRAME_SAMPLES = 4096
 SMOOTHING_BINS = 5
-# Silence is what lies below the rounding noise of 16 bit (-139.7 dBFS/Hz with TPDF dither at 44.1 kHz) …
-FLOOR_DB_PER_HZ = -137.0
+# Silence is what lies below twice the amplitude of 16-bit rounding noise with TPDF dither, …
+FLOOR_POWER = 4.0 * (2.0**-15) ** 2 / 4.0
 # … or this far below the strongest part of the spectrum, which is what resamplers and low-passes leave.
 FLOOR_BELOW_PEAK_DB = 95.0
 
@@ -38,15 +38,15 @@ class BandwidthMeter:
         self._pending = samples[:, count * FRAME_SAMPLES :].copy()
 
     def _spectrum(self, frame: FloatArray) -> FloatArray:
-        """Return the power density per bin, summed over the channels."""
+        """Return the power per bin, averaged over the channels."""
         spectrum = np.fft.rfft(frame * self._window, axis=1)
-        power: FloatArray = (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
+        power: FloatArray = (spectrum.real**2 + spectrum.imag**2).mean(axis=0)
         return power
 
     def result(self) -> float | None:
         """Return the frequency in Hz above which there is (near) silence, or None if all is silent.
 
-        The density is averaged over time and, in power, over five bins; a full-band recording gives
+        The power density is averaged over time, channels and five bins; a full-band recording gives
         half the sample rate.
         """
         power, frames = self._power, self._frames
@@ -58,7 +58,7 @@ class BandwidthMeter:
         scale = 2.0 / (frames * self._sample_rate * float((self._window**2).sum()))
         density = np.convolve(power * scale, np.full(SMOOTHING_BINS, 1.0 / SMOOTHING_BINS), mode="same")
         floor = max(
-            10.0 ** (FLOOR_DB_PER_HZ / 10.0),
+            FLOOR_POWER / (self._sample_rate / 2.0),
             float(density.max()) * 10.0 ** (-FLOOR_BELOW_PEAK_DB / 10.0),
         )
         audible = np.flatnonzero(density > floor)

@@ -213,6 +213,11 @@ def _ratio(level_lu: float) -> float:
     return float(10.0 ** (level_lu / 10.0))
 
 
+def _oversampling(sample_rate: int) -> int:
+    """Return the factor that reaches 192 kHz, and at least 4 below 96 kHz."""
+    return max(4 if sample_rate < TRUE_PEAK_RATE // 2 else 1, math.ceil(TRUE_PEAK_RATE / sample_rate))
+
+
 @cache
 def _interpolator(factor: int) -> FloatArray:
     """Return the matrix that turns a frame and its surroundings into the samples between its samples.
@@ -242,7 +247,7 @@ class TruePeakMeter:
     def __init__(self, sample_rate: int, channels: int) -> None:
         if sample_rate < 1:
             raise OptionError(f"a sample rate of {sample_rate} Hz is impossible")
-        self.factor = max(1, math.ceil(TRUE_PEAK_RATE / sample_rate))
+        self.factor = _oversampling(sample_rate)
         self._sample_peak = 0.0
         self._between_peak = 0.0
         self._pending: FloatArray = np.zeros((channels, HALF_TAPS - 1), np.float32)  # not yet used as a frame
