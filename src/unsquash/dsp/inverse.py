@@ -1,6 +1,6 @@
 """The exact inverse of the compressor: which samples, squashed with these settings, give these?
 
-The equation behind it and how it is solved: `unsquash.dsp.inverse_kernels`. Its error is bounded: detector and
+The equation and how it is solved: `unsquash.dsp.kernels`. Its error is bounded: detector and
 smoothed gain are weighted means of what went in, so a relative error of at most ε in every squashed sample
 makes one of at most R·ε in the restored ones. An expander has no such bound: its state can be lost, and then
 `InversionError` says where.
@@ -80,7 +80,7 @@ def invert(
         >>> bool(np.max(np.abs(restored - original)) < 1e-13)
         True
     """
-    from unsquash.dsp import inverse_kernels
+    from unsquash.dsp import kernels
 
     y = as_planes(samples)
     after = copy_state(state if state is not None else initial_state(params, y.shape[0]), params, y.shape[0])
@@ -95,7 +95,7 @@ def invert(
     k = coefficients(params, sample_rate)
     failures: list[tuple[int, int]] = []
     for row in range(level.shape[0]):
-        n, reason, u, s, f, h = inverse_kernels.general(
+        n, reason, u, s, f, h = kernels.general(
             level[row], gain[row], after.detector[row], after.gain[row], *after.guess[row], k, makeup
         )
         after.detector[row], after.gain[row], after.guess[row] = u, s, (f, h)

@@ -1,26 +1,31 @@
-"""Compiled recursions: the compressor's step, and the forward model that repeats it.
-
-Only this module and `inverse_kernels` import numba, so nothing compiles until audio is processed. Compiled
-code is kept on disk beside the source or, where that folder is read-only, in numba's cache of the user.
+"""Compiled recursions: the compressor's step, the forward model that repeats it, and the inverse.
 
 Symbols as in `unsquash.dsp.compressor`. Levels are relative to the threshold here: `a = (|x|/l)^p`, and u is
 the detector's state in the same measure, so that the corner of the static curve lies at u = 1.
+
+The inverse solves one scalar equation per sample, for `h = 1/g`. A guess of it makes `x = h·y`; the forward
+step answers with a gain Γ(x), and the guess is right when `P(h) = h·Γ(h·y) = 1`: the compressor applied to x
+gives back y. `ln P` is continuous and strictly increasing in `ln h`, its slope at least 1/R (compressor) or 1
+(expander), over all branches at once: attack or release, above or below the threshold is decided by the
+forward step itself. So the root is unique, and Newton's method in logarithms, kept in a bracket, finds it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
-import numba
-
+from unsquash.dsp.jit import compiled
 from unsquash.units import Float64Array
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # Below this a level or gain counts as zero: decaying states never reach the slow denormal numbers.
 TINY = 1e-280
+
+ROUNDING = 1.2e-16
+CLOSE = 5e-16  # |ln P| of a solution: a few roundings
+SOLVED, UNSOLVED, ABSURD, LOST = 0, 1, 2, 3
+LOUDEST = 1e6  # a restored sample above +120 dBFS, or one reduced by more than that, is no recording
+FORGOTTEN = 1e-6  # error of a restored sample, relative to the threshold, at which the state is lost
 
 
 class Coefficients(NamedTuple):
@@ -38,20 +43,12 @@ class Coefficients(NamedTuple):
     log_gain: float
 
 
-def compiled(function: _Function) -> _Function:
-    """Compile on first call, cached on disk where any folder for that can be written."""
-    try:
-        return cast(_Function, numba.njit(cache=True, error_model="numpy")(function))
-    except RuntimeError:  # numba's word for "no folder to cache in"
-        return cast(_Function, numba.njit(error_model="numpy")(function))
-
-
 @compiled
 def static_curve(u: float, k: Coefficients) -> tuple[float, float]:
     """Return `ln f` and `d ln f / d ln u` at the detector state u."""
     sign = -1.0 if k.expand != 0.0 else 1.0
     if u <= 0.0:  # silence: an expander is fully closed, a compressor idle
-        return (-math.inf if sign * k.slope < 0.0 else 0.0), 0.0
+        return (-math.inf if k.expand != 0.0 and k.slope != 0.0 else 0.0), 0.0
     over = sign * math.log(u)
     if over <= -k.half_knee:
         return 0.0, 0.0
@@ -124,28 +121,96 @@ def forward(
 
 
 @compiled
-def release_and_smooth(
-    lowest: Float64Array,
-    reduction: Float64Array,
-    envelope: Float64Array,
-    release: float,
-    window: Float64Array,
-) -> None:
-    """Add a limiter's `1 − g` to `reduction`; what reaches beyond the block is there for the next one.
+def solve(
+    y: float, u_prev: float, s_prev: float, h: float, k: Coefficients
+) -> tuple[float, float, float, float, float, float, float, float]:
+    """Find the sample that the compressor turned into one of level y.
 
-    Written as a sum over inputs, not over outputs: every output then adds its terms in the same order
-    however the stream is cut, and quiet passages cost nothing.
+    Args:
+        y: `(|y|/l)^p`, positive.
+        u_prev: detector before the sample.
+        s_prev: smoothed gain before the sample.
+        h: guess of 1/g, positive.
+        k: settings.
+
+    Returns:
+        a, u, s, f, h after the sample, then `∂ln u/∂ln a`, `∂ln g/∂ln f`, `d ln f/d ln u` at the solution;
+        h is −1 where there is none.
+    """
+    low, high = 0.0, math.inf
+    for _ in range(200):
+        a = y * h if k.order == 1.0 else y * h * h
+        u, s, f, g, weight, share, bend = step(a, u_prev, s_prev, k)
+        product = h * g
+        if product == 1.0:
+            return a, u, s, f, h, weight, share, bend
+        if product > 1.0:
+            high = h
+        else:
+            low = h
+        if product > 0.0:
+            residual = math.log(product)
+            slope = 1.0 + k.order * weight * share * bend
+            if abs(residual) <= CLOSE * max(1.0, slope) or high * (1.0 - 2.0 * ROUNDING) <= low:
+                return a, u, s, f, h, weight, share, bend
+            following = h * math.exp(max(-600.0, min(600.0, -residual / slope)))
+        else:
+            following = 0.0
+        if not low < following < high:
+            if high == math.inf:
+                following = 1e3 * low
+            elif low == 0.0:
+                following = 1e-3 * high
+            else:
+                following = 0.5 * (low + high) if high < 2.0 * low else math.sqrt(low) * math.sqrt(high)
+        h = following
+        if not 1e-300 < h < 1e300:
+            break
+    return 0.0, u_prev, s_prev, 1.0, -1.0, 0.0, 0.0, 0.0
+
+
+@compiled
+def general(
+    level: Float64Array,
+    gain: Float64Array,
+    u: float,
+    s: float,
+    f: float,
+    h: float,
+    k: Coefficients,
+    makeup: float,
+) -> tuple[int, int, float, float, float, float]:
+    """Fill `gain` with the g that made `level`, for any settings.
+
+    An expander's inverse can amplify rounding: a level slightly off makes a gain further off. The error that
+    one rounding per sample would grow to is followed along with the state.
+
+    Returns:
+        index of the first sample without a solution or −1, the reason, and u, s, f, h after the last sample.
 
     Shape:
-        lowest: `(K, T)`; reduction: `(K, T + N)` for a window `(N + 1,)`; envelope: `(K,)`.
+        level, gain: `(T,)`.
     """
-    for row in range(lowest.shape[0]):
-        e = envelope[row]
-        for n in range(lowest.shape[1]):
-            target = lowest[row, n]
-            e = target if target < e else e + release * (target - e)
-            missing = 1.0 - e
-            if missing > 0.0:
-                for k in range(window.shape[0]):
-                    reduction[row, n + k] += window[k] * missing
-        envelope[row] = e
+    u_error = g_error = 0.0
+    for n in range(level.shape[0]):
+        y = power(level[n] / makeup, k)
+        if y > 0.0:
+            a, u, s, f, h, weight, share, bend = solve(y, u, s, h, k)
+            if h < 0.0:
+                return n, UNSOLVED, u, s, f, h
+            if h * abs(level[n]) > LOUDEST * makeup or (k.expand == 0.0 and h > LOUDEST):
+                return n, ABSURD, u, s, f, h
+        else:
+            a = 0.0
+            u, s, f, g, weight, share, bend = step(0.0, u, s, k)
+            h = 1.0 / max(g, 1e-15)
+        gain[n] = 1.0 / h
+        if k.expand != 0.0:
+            # d ln x = −d ln g carries the error from gain to detector and back, within the sample and on.
+            coupling = k.order * weight * share * bend
+            carried = share * bend * (1.0 - weight) * u_error + (1.0 - share) * g_error
+            g_error = carried / (1.0 + coupling) + ROUNDING
+            u_error = (1.0 - weight) * u_error - k.order * weight * g_error
+            if abs(g_error) * math.sqrt(a) > FORGOTTEN:
+                return n, LOST, u, s, f, h
+    return -1, SOLVED, u, s, f, h

@@ -89,7 +89,7 @@ class Limiter:
         Shape:
             samples: `(C, t)`; result `(C, ≤ t)`.
         """
-        from unsquash.dsp import kernels
+        from unsquash.dsp import limiter_kernels
 
         x = as_planes(samples)
         magnitude = np.abs(x)
@@ -100,7 +100,7 @@ class Limiter:
         self._needed = needed[:, x.shape[1] :]
 
         reduction = np.concatenate((self._overhang, np.zeros_like(lowest)), axis=1)
-        kernels.release_and_smooth(lowest, reduction, self._envelope, self._release, self._window)
+        limiter_kernels.release_and_smooth(lowest, reduction, self._envelope, self._release, self._window)
         self._overhang = reduction[:, x.shape[1] :]
 
         delayed = np.concatenate((self._waiting, x), axis=1)
