@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import unsquash
-from unsquash.errors import OptionError, UnsupportedAudioError
+from unsquash.errors import AudioReadError, OptionError, UnsupportedAudioError
 from unsquash.metrics import si_sdr_db
 from unsquash.options import Position
 
@@ -101,7 +101,7 @@ def test_the_input_is_not_touched(squashed):
     [
         (np.zeros((1000, 2)), UnsupportedAudioError),
         (np.zeros((2, 2, 2)), UnsupportedAudioError),
-        (np.full((1, 10), np.nan), UnsupportedAudioError),
+        (np.full((1, 10), np.nan), AudioReadError),
     ],
     ids=["transposed", "three dimensions", "nan"],
 )
