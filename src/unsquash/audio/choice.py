@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Container
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -37,10 +37,15 @@ _EXTENSIONS = {
     ".mp3": "mp3",
 }
 _MAY_BE_CALLED = {("rf64", "wav"), ("opus", "ogg")}  # format, what the extension says
-_CAN_HOLD = {
-    "mp3": "MP3 holds 1 or 2 channels at 8 to 48 kHz; write .flac or .wav instead",
-    "opus": "Opus holds 8, 12, 16, 24 and 48 kHz only; write .flac, .wav or .ogg instead",
-    "ogg": "Vorbis holds 8 to 200 kHz; write .flac or .wav instead",
+_MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_CODEC_LIMITS: dict[str, tuple[Container[int], int, str]] = {  # rates, channels, hint
+    "mp3": (_MP3_RATES_HZ, 2, "MP3 holds 1 or 2 channels at 8 to 48 kHz; write .flac or .wav instead"),
+    "opus": (
+        (8000, 12000, 16000, 24000, 48000),
+        8,
+        "Opus holds 8, 12, 16, 24 and 48 kHz only; write .flac, .wav or .ogg instead",
+    ),
+    "ogg": (range(200_001), 8, "Vorbis holds rates up to 200 kHz; write .flac or .wav instead"),
 }
 _HEADROOM = 2**24  # for headers, and for tags that are added later
 _SIZE_LIMITS = {"WAV": 2**32 - _HEADROOM, "AIFF": 2**32 - _HEADROOM, "AU": 2**31 - _HEADROOM}
@@ -95,7 +100,7 @@ def choose_format(
         channels=info.channels,
         depth_was_asked=bit_depth != "same",
     )
-    _probe(chosen, name)
+    _require_possible(chosen, name)
     return chosen
 
 
@@ -148,22 +153,14 @@ def _large_enough(container: str, size: int) -> str:
     )
 
 
-def _probe(chosen: OutputFormat, name: str) -> None:
-    """Let libsndfile start an encoder in memory: it knows best what it can hold."""
-    try:
-        with soundfile.SoundFile(
-            io.BytesIO(),
-            "w",
-            samplerate=chosen.sample_rate,
-            channels=chosen.channels,
-            format=chosen.container,
-            subtype=chosen.subtype,
-        ):
-            pass
-    except soundfile.LibsndfileError as error:
-        raise UnsupportedAudioError(
-            f"{name} cannot hold {chosen.channels} channels at {chosen.sample_rate} Hz",
-            hint=_CAN_HOLD.get(name, "write .wav instead"),
-        ) from error
-    except ValueError as error:
-        raise OutputError(f"this build of libsndfile cannot write {name}: {error}") from error
+def _require_possible(chosen: OutputFormat, name: str) -> None:
+    """Refuse rates and channel counts that a codec lacks (libsndfile crashes on some of them)."""
+    limits = _CODEC_LIMITS.get(name)
+    if limits is not None:
+        rates_hz, channels, hint = limits
+        if chosen.sample_rate not in rates_hz or chosen.channels > channels:
+            raise UnsupportedAudioError(
+                f"{name} cannot hold {chosen.channels} channels at {chosen.sample_rate} Hz", hint=hint
+            )
+    if not soundfile.check_format(chosen.container, chosen.subtype):
+        raise OutputError(f"this build of libsndfile cannot write {name}", hint="write .flac or .wav instead")

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from unsquash.audio.headers import announces_mp3_length, missing_bytes, sized_wav_header
-from unsquash.audio.libsndfile import StreamedSoundFile
+from unsquash.audio.libsndfile import StreamedSoundFile, from_file_order
 from unsquash.audio.views import EndlessFile, ReheadedFile
 from unsquash.errors import AudioReadError, InputError, UnsupportedAudioError
 from unsquash.units import Float64Array
@@ -80,7 +80,7 @@ class Decoder:
             self._move_to(start)
             interleaved = self._sound.read(frames, dtype="float64", always_2d=True)
         self._position += len(interleaved)
-        return np.ascontiguousarray(interleaved.T)
+        return np.ascontiguousarray(from_file_order(interleaved, self.container).T)
 
     def truncated(self, end: int) -> AudioReadError:
         """Return the error for a file that ends at the sample `end`, before what it announces."""

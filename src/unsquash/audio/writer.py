@@ -14,7 +14,7 @@ import soundfile
 from unsquash.audio.atomic import atomic_output, output_errors
 from unsquash.audio.encoding import SampleEncoder
 from unsquash.audio.formats import OutputFormat
-from unsquash.audio.libsndfile import StreamedSoundFile
+from unsquash.audio.libsndfile import StreamedSoundFile, to_file_order
 from unsquash.audio.pcm import PCM_CONTAINERS, PcmStream
 from unsquash.errors import OptionError, OutputError
 from unsquash.units import FloatArray
@@ -107,6 +107,7 @@ class CodecStream:
 
     def __init__(self, file: BinaryIO, output: OutputFormat) -> None:
         self._guard = _Guard(file)
+        self._container = output.container
         self._stamps_time = output.container == "AIFF" and output.is_float
         with self._errors():
             self._sound = StreamedSoundFile(
@@ -122,6 +123,7 @@ class CodecStream:
 
     def write(self, interleaved: npt.NDArray[Any]) -> None:
         """Append samples as `SampleEncoder` gives them."""
+        interleaved = to_file_order(interleaved, self._container)
         with self._errors():
             for start in range(0, len(interleaved), _CODEC_BLOCK_FRAMES):
                 self._sound.write(interleaved[start : start + _CODEC_BLOCK_FRAMES])
