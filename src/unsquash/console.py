@@ -88,11 +88,11 @@ def print_restoration(report: FileRestoration, *, verbose: int) -> None:
 
 def print_analysis(report: FileAnalysis) -> None:
     """Print what was found in a file as a table on stdout."""
-    out = Console(highlight=False)
+    out = Console(highlight=False, soft_wrap=True)
     info = report.source
     length_s = info.frames / info.sample_rate
     kind = f"{info.container} {info.subtype}, {info.sample_rate} Hz, {info.channels} ch, {length_s:.1f} s"
-    out.print(f"{report.input}: {kind}", markup=False, soft_wrap=True)
+    out.print(f"{report.input}: {kind}", markup=False)
     out.print(_levels_table(report.diagnosis))
     _print_plan(out, report.plan)
 
@@ -152,12 +152,14 @@ def print_verified(name: str, path: Path) -> None:
 
 
 def print_health(health: Health) -> None:
-    """Print versions, devices and models as a table on stdout."""
-    table = _grid()
+    """Print versions, devices and models on stdout."""
+    out = Console(highlight=False, soft_wrap=True)
     for name, value in as_json(health).items():
-        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        table.add_row(name, text)
-    Console(highlight=False, soft_wrap=True).print(table)
+        if isinstance(value, dict):
+            text = ", ".join(f"{key} {item}" for key, item in value.items())
+        else:
+            text = ", ".join(value) if isinstance(value, list) else str(value)
+        out.print(f"{name + ':':12}{text}", markup=False)
 
 
 def _print_plan(out: Console, plan: Plan) -> None:
