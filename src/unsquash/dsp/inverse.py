@@ -9,6 +9,7 @@ makes one of at most R·ε in the restored ones. An expander has no such bound: 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from unsquash.dsp.compressor import (
 )
 from unsquash.errors import InversionError
 from unsquash.units import Float64Array, FloatArray, db_to_linear
+
+if TYPE_CHECKING:
+    from unsquash.dsp.kernels import Coefficients
 
 _REASONS = {
     1: "no original leads here with these settings",
@@ -80,25 +84,16 @@ def invert(
         >>> bool(np.max(np.abs(restored - original)) < 1e-13)
         True
     """
-    from unsquash.dsp import kernels
-
     y = as_planes(samples)
     after = copy_state(state if state is not None else initial_state(params, y.shape[0]), params, y.shape[0])
-    if not np.all(np.isfinite(y)):
-        n = int(np.argmin(np.all(np.isfinite(y), axis=0)))
-        raise InversionError(
-            "a sample is not a number", time_s=start_s + n / sample_rate, hint="The file is damaged."
-        )
-    level = linked_level(y, params.link)
-    gain = np.empty_like(level)
+    _require_numbers(y, sample_rate, start_s)
     makeup = db_to_linear(params.makeup_db)
+    level = linked_level(y, params.link) / makeup
+    gain = np.empty_like(level)
     k = coefficients(params, sample_rate)
-    failures: list[tuple[int, int]] = []
+    failures = []
     for row in range(level.shape[0]):
-        n, reason, u, s, f, h = kernels.general(
-            level[row], gain[row], after.detector[row], after.gain[row], *after.guess[row], k, makeup
-        )
-        after.detector[row], after.gain[row], after.guess[row] = u, s, (f, h)
+        n, reason = _invert_row(level[row], gain[row], after, row, k)
         if reason:
             failures.append((n, reason))
     if failures:
@@ -112,3 +107,41 @@ def invert(
     gain *= makeup
     np.reciprocal(gain, out=gain)
     return Inverted(samples=y * gain, gain=gain, state=after)
+
+
+def _invert_row(
+    level: Float64Array, gain: Float64Array, state: CompressorState, row: int, k: Coefficients
+) -> tuple[int, int]:
+    """Fill `gain` and advance the state's row: the fast kernel where it can, the general one where not.
+
+    Returns:
+        the first sample without a solution and the reason, or 0 for none.
+    """
+    from unsquash.dsp import fast_kernel, kernels
+
+    total = level.shape[0]
+    n = reason = 0
+    u, s = float(state.detector[row]), float(state.gain[row])
+    f, h = (float(value) for value in state.guess[row])
+    fast = k.expand == 0.0 and k.half_knee == 0.0 and k.log_gain == 0.0
+    tables = fast_kernel.power_tables(k.slope) if fast else None
+    while n < total and not reason:
+        stop = total
+        if tables is not None:
+            done, u, s, f, h = fast_kernel.invert_hard_knee(level[n:], gain[n:], (u, s, f, h), k, *tables)
+            n += done
+            stop = min(n + 1, total)  # one sample, wherever the blocks of a stream begin and end
+        failed, reason, u, s, f, h = kernels.general(level[n:stop], gain[n:stop], u, s, f, h, k)
+        n = n + failed if reason else stop
+    state.detector[row], state.gain[row], state.guess[row] = u, s, (f, h)
+    return n, reason
+
+
+def _require_numbers(samples: Float64Array, sample_rate: float, start_s: float) -> None:
+    finite = np.all(np.isfinite(samples), axis=0)
+    if not np.all(finite):
+        raise InversionError(
+            "a sample is not a number",
+            time_s=start_s + int(np.argmin(finite)) / sample_rate,
+            hint="The file is damaged.",
+        )

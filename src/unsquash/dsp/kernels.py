@@ -178,7 +178,6 @@ def general(
     f: float,
     h: float,
     k: Coefficients,
-    makeup: float,
 ) -> tuple[int, int, float, float, float, float]:
     """Fill `gain` with the g that made `level`, for any settings.
 
@@ -193,12 +192,12 @@ def general(
     """
     u_error = g_error = 0.0
     for n in range(level.shape[0]):
-        y = power(level[n] / makeup, k)
+        y = power(level[n], k)
         if y > 0.0:
             a, u, s, f, h, weight, share, bend = solve(y, u, s, h, k)
             if h < 0.0:
                 return n, UNSOLVED, u, s, f, h
-            if h * abs(level[n]) > LOUDEST * makeup or (k.expand == 0.0 and h > LOUDEST):
+            if h * abs(level[n]) > LOUDEST or (k.expand == 0.0 and h > LOUDEST):
                 return n, ABSURD, u, s, f, h
         else:
             a = 0.0

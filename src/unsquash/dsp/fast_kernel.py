@@ -1,0 +1,160 @@
+"""Compiled inverse for the common case: a compressor with a hard knee that smooths its gain linearly or not.
+
+The same equation as in `unsquash.dsp.kernels`, arranged for speed. What takes time is the chain of dependent
+operations from one sample's state to the next, not their number; so:
+
+- f is a power of u: 2^−σe from the exponent's table, c^−σ from the mantissa's, and five terms of a series for
+  the rest, all exact to rounding. No logarithm, no exponential.
+- The first guess of h = 1/g continues from the state by the previous f, without a division.
+- All quantities are then expanded to second order (u to third) in d, the relative change from that guess, and
+  `1 + d = h·g(d)` is solved in closed form. Where d is too large for the expansion to be exact to rounding,
+  the guess is moved and the sample tried again.
+- The branches (attack or release, above or below the threshold) are those at the guess; a solution that
+  lies on another side of one of them is not accepted but tried again from there.
+
+A sample on which this fails is left to the general kernel.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unsquash.dsp.jit import compiled
+from unsquash.units import Float64Array
+
+if TYPE_CHECKING:
+    from unsquash.dsp.kernels import Coefficients
+
+OCTAVES = 128
+CELLS = 256
+TRIES = 12
+LARGEST_STEP = 3e-5  # of d: beyond, the next term of the expansion would show
+NEGLIGIBLE = 1e-18
+SMALLEST_GAIN = 1e-6
+_INDEX_BITS = np.int64(0x00FF_0000_0000_0000 >> 4)
+_MANTISSA_BITS = np.int64(0x000F_FFFF_FFFF_FFFF)
+_ONE_BITS = np.int64(0x3FF0_0000_0000_0000)
+_CENTRE_BITS = np.int64(0x3FF0_0800_0000_0000)
+
+
+def power_tables(exponent: float) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array]:
+    """Return what `u**exponent` is computed from, for `1 <= u < 2**OCTAVES`.
+
+    Shape:
+        powers of the octaves `(OCTAVES,)`, of the centres of the mantissa's cells and the reciprocals of the
+        centres `(CELLS,)`, and the binomial series `(6,)`.
+    """
+    centres = 1.0 + (np.arange(CELLS) + 0.5) / CELLS
+    terms = np.arange(5)
+    series = np.concatenate(([1.0], np.cumprod((exponent - terms) / (terms + 1.0))))
+    return np.exp2(exponent * np.arange(OCTAVES)), centres**exponent, 1.0 / centres, series
+
+
+@compiled
+def invert_hard_knee(
+    level: Float64Array,
+    gain: Float64Array,
+    state: tuple[float, float, float, float],
+    k: Coefficients,
+    octaves: Float64Array,
+    cells: Float64Array,
+    reciprocals: Float64Array,
+    series: Float64Array,
+) -> tuple[int, float, float, float, float]:
+    """Fill `gain` with the g that made `level`, as far as it goes.
+
+    Args:
+        level: samples before makeup gain.
+        gain: output.
+        state: u, g, f and h = 1/g before the first sample.
+        k: settings.
+        octaves: tables of the power function, as made by `power_tables`.
+        cells: likewise.
+        reciprocals: likewise.
+        series: likewise.
+
+    Returns:
+        how many samples are done, and the state after them.
+
+    Shape:
+        level, gain: `(T,)`.
+    """
+    u, g, f, h = state
+    beta_a, beta_r, gamma_a, gamma_r = k.detector_attack, k.detector_release, k.gain_attack, k.gain_release
+    order, slope = k.order, k.slope
+    rms = order == 2.0
+    # Expansions in d: a(d) = a (1 + d)^−p, and f(d) = f (1 + w k1 d + w (k2 + k3 w) d²), w = ∂ln u/∂ln a.
+    a2 = 0.5 * order * (order + 1.0)
+    a3 = -order * (order + 1.0) * (order + 2.0) / 6.0
+    k1 = -slope * order
+    k2 = slope * a2
+    k3 = 0.5 * slope * (slope - 1.0) * order * order
+    for n in range(level.shape[0]):
+        y = abs(level[n])
+        y = (y * y if rms else y) * k.scale
+        eps = (gamma_a if f < g else gamma_r) * (f * h - 1.0)
+        guess = h * eps
+        guess = (h - guess) + guess * eps if abs(eps) < 0.01 else h / (1.0 + eps)
+        near_f = f
+        solved = False
+        for _ in range(TRIES):
+            a = y * guess * guess if rms else y * guess
+            attack = a > u
+            kept_a = (1.0 - beta_a) * u
+            kept_r = (1.0 - beta_r) * u
+            at_guess = beta_a * a + kept_a if attack else beta_r * a + kept_r
+            share = (beta_a if attack else beta_r) * a
+            kept = kept_a if attack else kept_r
+            above = at_guess > 1.0
+            w = share / at_guess
+            if above:
+                # Slope of the equation with the previous f: ready, with its division, before the new f is.
+                slope_0 = (gamma_a if near_f < g else gamma_r) * near_f * guess * w * k1
+                bits = np.float64(at_guess).view(np.int64)
+                octave = (bits >> 52) - 1023
+                if octave >= OCTAVES:
+                    break
+                cell = (bits >> 44) & 255
+                mantissa = np.int64((bits & _MANTISSA_BITS) | _ONE_BITS).view(np.float64)
+                centre = np.int64((bits & _INDEX_BITS) | _CENTRE_BITS).view(np.float64)
+                r = (mantissa - centre) * reciprocals[cell]
+                r2 = r * r
+                rest = (1.0 + r * series[1]) + r2 * (
+                    (series[2] + r * series[3]) + r2 * (series[4] + r * series[5])
+                )
+                f_guess = (octaves[octave] * cells[cell]) * rest
+                f1 = w * k1
+                f2 = w * (k2 + k3 * w)
+            else:
+                slope_0 = 0.0
+                f_guess = 1.0
+                f1 = f2 = 0.0
+            falling = f_guess < g
+            gamma = gamma_a if falling else gamma_r
+            held = (1.0 - gamma) * g
+            pull = gamma * f_guess * guess
+            newton_0 = 1.0 / (1.0 - slope_0)
+            change = (pull * f1 - slope_0) * newton_0
+            newton = newton_0 + newton_0 * change
+            d = ((gamma * f_guess + held) * guess - 1.0) * newton
+            d = d + (pull * f2 * newton) * (d * d)
+            dd = d * d
+            size = abs(d)
+            if size < LARGEST_STEP and size * (pull * f1 * dd + change * change) <= NEGLIGIBLE:
+                u_next = (share + (share * d) * (-order + d * (a2 + d * a3))) + kept
+                f_next = f_guess + f_guess * (d * (f1 + d * f2))
+                if (a - order * a * d > u) == attack and (f_next < g) == falling and (u_next > 1.0) == above:
+                    u = u_next
+                    f = f_next
+                    g = gamma * f + held
+                    h = guess - guess * (d - dd)
+                    solved = True
+                    break
+            near_f = f_guess
+            guess = guess / (1.0 + d)
+        if not solved or g < SMALLEST_GAIN:
+            return n, u, g, f, h
+        gain[n] = g
+    return level.shape[0], u, g, f, h
