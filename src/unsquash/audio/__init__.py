@@ -4,7 +4,7 @@ Samples are float64 blocks `(C, t)`, ±1 = 0 dBFS. Outputs appear whole or not a
 """
 
 from unsquash.audio.atomic import check_target, copy_file
-from unsquash.audio.choice import choose_format
+from unsquash.audio.choice import AUDIO_EXTENSIONS, choose_format
 from unsquash.audio.encoding import wants_dither
 from unsquash.audio.formats import AudioInfo, OutputFormat
 from unsquash.audio.pipes import open_pipe_writer, spooled
@@ -12,6 +12,7 @@ from unsquash.audio.reader import ArraySource, AudioFile, AudioSource, open_audi
 from unsquash.audio.writer import AudioWriter, open_writer
 
 __all__ = [
+    "AUDIO_EXTENSIONS",
     "ArraySource",
     "AudioFile",
     "AudioInfo",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import shutil
@@ -72,6 +73,13 @@ def copy_file(source: Path, target: Path, *, overwrite: bool = False) -> None:
         ) from error
     with reading, atomic_output(target, overwrite=overwrite) as writing, output_errors(f"'{target}'"):
         shutil.copyfileobj(reading, writing, _COPY_BYTES)
+
+
+def write_all(stream: BinaryIO | io.RawIOBase, data: bytes) -> None:
+    """Write all of `data`, also to an unbuffered stream, which may take only a part at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) or 0 :]
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:

@@ -36,6 +36,7 @@ _EXTENSIONS = {
     ".opus": "opus",
     ".mp3": "mp3",
 }
+AUDIO_EXTENSIONS = frozenset(_EXTENSIONS) - {".raw"}
 _MAY_BE_CALLED = {("rf64", "wav"), ("opus", "ogg")}  # format, what the extension says
 _MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _CODEC_LIMITS: dict[str, tuple[Container[int], int, str]] = {  # rates, channels, hint

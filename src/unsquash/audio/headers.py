@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _STREAMED = {0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, *range(0xFFFFF000, 0x100000000)}
+_STREAMED |= set(range(0x7F000000, 0x7F001000))  # AIFF by sox
 _MAX_CHUNKS = 1000
 _FOUR_GIB = 2**32
 _OGG_PAGE_BYTES = 65_307

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
+from unsquash.audio.atomic import write_all
 from unsquash.audio.formats import BYTES_PER_SAMPLE, OutputFormat
 from unsquash.errors import OutputError
 
@@ -87,7 +88,7 @@ class PcmStream:
         self._announced = None if frames is None else frames * frame_bytes
         self._seekable = seekable
         self._data_bytes = 0
-        stream.write(pcm_header(output, self._announced))
+        write_all(stream, pcm_header(output, self._announced))
 
     def write(self, interleaved: npt.NDArray[Any]) -> None:
         """Append samples as `SampleEncoder` gives them."""
@@ -95,7 +96,7 @@ class PcmStream:
         self._data_bytes += len(data)
         if self._seekable and self._output.container in ("WAV", "AU") and self._data_bytes > MAX_DATA_BYTES:
             raise OutputError(f"{self._output.container} ends at 4 GiB", hint="write .w64, .rf64 or .flac")
-        self._stream.write(data)
+        write_all(self._stream, data)
 
     def finish(self) -> None:
         """Complete the file."""
@@ -106,10 +107,10 @@ class PcmStream:
             )
         size_is_known = self._seekable or self._announced is not None
         if self._output.container in ("WAV", "RF64") and self._data_bytes % 2 and size_is_known:
-            self._stream.write(b"\0")
+            write_all(self._stream, b"\0")
         if self._seekable:
             self._stream.seek(0)
-            self._stream.write(pcm_header(self._output, self._data_bytes))
+            write_all(self._stream, pcm_header(self._output, self._data_bytes))
 
     def abandon(self) -> None:
         """Leave the file as it is; what is in it is worthless."""

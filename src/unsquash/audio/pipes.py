@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from unsquash.audio.atomic import output_errors
+from unsquash.audio.atomic import output_errors, write_all
 from unsquash.audio.formats import OutputFormat
 from unsquash.audio.pcm import PcmStream
 from unsquash.audio.writer import AudioWriter, writing_into
@@ -33,7 +32,7 @@ def spooled(stream: BinaryIO) -> Iterator[Path]:
         with path.open("wb", buffering=0) as file:
             while data := _received(stream):
                 with output_errors(f"the temporary file '{path}'"):
-                    file.write(data)
+                    write_all(file, data)
         if path.stat().st_size == 0:
             raise AudioReadError("nothing came in on standard input", hint="pipe an audio file into unsquash")
         yield path
@@ -74,7 +73,8 @@ def open_pipe_writer(
             yield writer
         with output_errors(name):
             file.seek(0)
-            shutil.copyfileobj(file, stream, _COPY_BYTES)
+            while data := file.read(_COPY_BYTES):
+                write_all(stream, data)
             stream.flush()
 
 
