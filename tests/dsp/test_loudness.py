@@ -221,7 +221,7 @@ def test_real_music_agrees_with_pyloudnorm_and_ffmpeg(shared_audio: Path, tmp_pa
         expected = pyloudnorm.Meter(sample_rate).integrated_loudness(frames)
         assert ours.integrated_lufs() == pytest.approx(expected, abs=0.001)
         assert ours.integrated_lufs() == pytest.approx(theirs["I"], abs=0.1)
-        assert ours.loudness_range_lu() == pytest.approx(theirs["LRA"], abs=0.2)
+        assert ours.loudness_range_lu() == pytest.approx(theirs["LRA"], abs=0.5)
         assert true_peak(frames.T, sample_rate) == pytest.approx(theirs["Peak"], abs=0.2)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unsquash.dsp.kernels import compiled
+from unsquash.dsp.jit import compiled
 from unsquash.units import Float64Array, FloatArray, linear_to_db
 
 TOLERANCE = 2.5 / 32768.0  # two 16-bit steps (rounding and TPDF dither) and a margin

@@ -20,7 +20,7 @@ from functools import cache
 
 import numpy as np
 
-from unsquash.dsp.kernels import compiled
+from unsquash.dsp.jit import compiled
 from unsquash.errors import OptionError, UnsupportedAudioError
 from unsquash.units import Float64Array, FloatArray, linear_to_db
 
@@ -34,10 +34,9 @@ RANGE_PERCENTILES = (10.0, 95.0)
 LUFS_OFFSET = -0.691
 
 TRUE_PEAK_RATE = 192_000
-HALF_TAPS = 16  # input samples on each side of an interpolated one
+TAPS = 32
 KAISER_BETA = 9.0
-FRAME_SAMPLES = 32  # input samples interpolated per row of the matrix product
-SLICE_SAMPLES = 16_384  # bounds the working memory when a caller pushes a whole recording
+PLACES = 1024  # interpolated in one go
 
 _CHANNEL_WEIGHTS: dict[int, tuple[float, ...]] = {
     1: (1.0,),
@@ -219,19 +218,39 @@ def _oversampling(sample_rate: int) -> int:
 
 
 @cache
-def _interpolator(factor: int) -> FloatArray:
-    """Return the matrix that turns a frame and its surroundings into the samples between its samples.
+def _phases(factor: int) -> FloatArray:
+    """Return the Kaiser-windowed sinc that interpolates at 1/factor … (factor - 1)/factor of a sample.
 
-    Row r is input sample r - (HALF_TAPS - 1) relative to the frame; columns are FRAME_SAMPLES times
-    the factor - 1 inner phases of a Kaiser-windowed sinc.
+    Shape:
+        `(factor - 1, TAPS)`; tap k weighs the sample k - (TAPS / 2 - 1) after the earlier neighbour.
     """
-    rows = FRAME_SAMPLES + 2 * HALF_TAPS - 1
-    position = np.arange(rows)[:, None, None] - (HALF_TAPS - 1)
-    at = np.arange(FRAME_SAMPLES)[None, :, None] + np.arange(1, factor)[None, None, :] / factor
-    distance = at - position
-    inside = np.clip(1.0 - (distance / HALF_TAPS) ** 2, 0.0, None)
-    window = np.where(inside > 0.0, np.i0(KAISER_BETA * np.sqrt(inside)) / np.i0(KAISER_BETA), 0.0)
-    return (np.sinc(distance) * window).reshape(rows, -1).astype(np.float32)
+    at = np.arange(1, factor)[:, None] / factor
+    distance = at - (np.arange(TAPS) - (TAPS // 2 - 1))
+    window = np.i0(KAISER_BETA * np.sqrt(1.0 - (2.0 * distance / TAPS) ** 2)) / np.i0(KAISER_BETA)
+    return (np.sinc(distance) * window).astype(np.float32)
+
+
+@compiled
+def _peak_between(x: FloatArray, phases: FloatArray) -> float:
+    """Return the largest magnitude of every phase at every place in `x` where all taps find samples.
+
+    The loop over places is innermost and short enough to stay in the cache, so that it vectorises.
+    """
+    peak = np.float32(0.0)
+    places = x.shape[0] - TAPS + 1
+    y = np.empty(PLACES, np.float32)
+    for start in range(0, places, PLACES):
+        count = min(PLACES, places - start)
+        for phase in phases:
+            y[:] = 0.0
+            for k in range(TAPS):
+                weight = phase[k]
+                part = x[start + k : start + k + count]
+                for n in range(count):
+                    y[n] += weight * part[n]
+            for n in range(count):
+                peak = max(peak, abs(y[n]))
+    return float(peak)
 
 
 class TruePeakMeter:
@@ -247,10 +266,10 @@ class TruePeakMeter:
     def __init__(self, sample_rate: int, channels: int) -> None:
         if sample_rate < 1:
             raise OptionError(f"a sample rate of {sample_rate} Hz is impossible")
-        self.factor = _oversampling(sample_rate)
+        self._phases = _phases(_oversampling(sample_rate))
         self._sample_peak = 0.0
         self._between_peak = 0.0
-        self._pending: FloatArray = np.zeros((channels, HALF_TAPS - 1), np.float32)  # not yet used as a frame
+        self._recent: FloatArray = np.zeros((channels, TAPS - 1), np.float32)
 
     def push(self, block: FloatArray) -> None:
         """Measure the next samples.
@@ -258,30 +277,18 @@ class TruePeakMeter:
         Shape:
             block: `(C, t)`, any t.
         """
-        if not block.shape[1]:
-            return
-        self._sample_peak = max(self._sample_peak, float(block.max()), -float(block.min()))
-        if self.factor == 1:
-            return
-        for start in range(0, block.shape[1], SLICE_SAMPLES):
-            part = block[:, start : start + SLICE_SAMPLES].astype(np.float32)
-            samples = np.concatenate((self._pending, part), axis=1)
-            frames = (samples.shape[1] - 2 * HALF_TAPS + 1) // FRAME_SAMPLES
-            self._between_peak = max(self._between_peak, self._interpolated_peak(samples, frames))
-            self._pending = samples[:, max(frames, 0) * FRAME_SAMPLES :].copy()
+        if block.shape[1]:
+            self._sample_peak = max(self._sample_peak, float(block.max()), -float(block.min()))
+            samples = np.concatenate((self._recent, block.astype(np.float32)), axis=1)
+            self._between_peak = max(self._between_peak, self._interpolated_peak(samples))
+            self._recent = samples[:, 1 - TAPS :].copy()
 
-    def _interpolated_peak(self, samples: FloatArray, frames: int) -> float:
-        """Return the largest magnitude between the samples of the first `frames` frames."""
-        if frames < 1:
+    def _interpolated_peak(self, samples: FloatArray) -> float:
+        if not len(self._phases):
             return 0.0
-        width = FRAME_SAMPLES + 2 * HALF_TAPS - 1
-        windows = np.lib.stride_tricks.sliding_window_view(samples, width, axis=1)[:, ::FRAME_SAMPLES]
-        between = np.ascontiguousarray(windows[:, :frames]).reshape(-1, width) @ _interpolator(self.factor)
-        return max(float(between.max()), -float(between.min()))
+        return max(_peak_between(channel, self._phases) for channel in samples)
 
     def true_peak_dbtp(self) -> float | None:
         """Return the true peak so far, as if the stream ended here, or None for silence."""
-        rest = np.pad(self._pending, ((0, 0), (0, FRAME_SAMPLES + 2 * HALF_TAPS)))
-        frames = (rest.shape[1] - 2 * HALF_TAPS + 1) // FRAME_SAMPLES
-        between = self._interpolated_peak(rest, frames) if self.factor > 1 else 0.0
-        return linear_to_db(max(self._sample_peak, self._between_peak, between))
+        tail = self._interpolated_peak(np.pad(self._recent, ((0, 0), (0, TAPS - 1))))
+        return linear_to_db(max(self._sample_peak, self._between_peak, tail))

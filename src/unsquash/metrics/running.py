@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 
 import numpy as np
 
@@ -78,6 +77,37 @@ class Windows:
         return windows
 
 
+class MelBands:
+    """Triangular bands of unit height, equally spaced on the mel scale from 0 to half the sample rate.
+
+    A bin lies between two band centres and belongs to both, so band sums are differences of two
+    cumulative sums: no matrix product, hence the same result on any number of cores.
+    """
+
+    def __init__(self, sample_rate: int, window: int) -> None:
+        top = 2595.0 * math.log10(1.0 + sample_rate / 2.0 / 700.0)
+        edges = 700.0 * (10.0 ** (np.linspace(0.0, top, MEL_BANDS + 2) / 2595.0) - 1.0)
+        frequencies = np.arange(window // 2 + 1) * (sample_rate / window)
+        self._starts = np.searchsorted(frequencies, edges)
+        below = np.clip(np.searchsorted(edges, frequencies, side="right") - 1, 0, MEL_BANDS)
+        self._rise = (frequencies - edges[below]) / (edges[below + 1] - edges[below])
+
+    def sums(self, spectra: Float64Array) -> Float64Array:
+        """Return the weighted sum of every band.
+
+        Shape:
+            spectra: `(…, window // 2 + 1)`; result: `(…, MEL_BANDS)`.
+        """
+        rising = self._between_edges(spectra * self._rise)
+        falling = self._between_edges(spectra) - rising
+        return rising[..., :-1] + falling[..., 1:]
+
+    def _between_edges(self, values: Float64Array) -> Float64Array:
+        running = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
+        np.cumsum(values, axis=-1, out=running[..., 1:])
+        return np.diff(running[..., self._starts], axis=-1)
+
+
 class LogMelMeter:
     """Mean squared difference of log mel magnitudes of two streams with an RMS of 1."""
 
@@ -86,14 +116,14 @@ class LogMelMeter:
         self._windows = Windows(window, max(1, window // MEL_HOPS_PER_WINDOW))
         taper = np.hanning(window + 1)[:-1]
         self._taper = taper / np.sqrt((taper**2).sum())
-        self._bands = mel_bands(sample_rate, window)
+        self._bands = MelBands(sample_rate, window)
         self._sum = 0.0
         self._count = 0
 
     def push(self, r: FloatArray, e: FloatArray) -> None:
         """Add the next block of both, `(C, t)`."""
         spectra = np.abs(np.fft.rfft(self._windows.push(np.concatenate((r, e))) * self._taper))
-        logs = np.log(np.maximum(spectra @ self._bands, MEL_FLOOR))
+        logs = np.log(np.maximum(self._bands.sums(spectra), MEL_FLOOR))
         self._sum += energy(logs[: len(r)] - logs[len(r) :])
         self._count += logs.size // 2
 
@@ -128,24 +158,9 @@ class GainMeter:
         return math.sqrt(max(0.0, self._second / self._weight - mean**2))
 
 
-@cache
-def mel_bands(sample_rate: int, window: int) -> Float64Array:
-    """Return triangular bands of unit height, equally spaced on the mel scale from 0 to half the rate.
-
-    Shape:
-        `(window // 2 + 1, MEL_BANDS)`.
-    """
-    top = 2595.0 * math.log10(1.0 + sample_rate / 2.0 / 700.0)
-    edges = 700.0 * (10.0 ** (np.linspace(0.0, top, MEL_BANDS + 2) / 2595.0) - 1.0)
-    frequencies = np.arange(window // 2 + 1)[:, None] * (sample_rate / window)
-    rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
-    return np.asarray(np.clip(np.minimum(rising, falling), 0.0, None))
-
-
 def dot(a: FloatArray, b: FloatArray) -> float:
-    """Return the sum of products in float64."""
-    return float(np.vdot(a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)))
+    """Return the sum of products in float64, the same on any number of cores."""
+    return float(np.einsum("i,i->", a.ravel(), b.ravel(), dtype=np.float64))
 
 
 def energy(samples: FloatArray) -> float:
