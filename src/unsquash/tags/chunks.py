@@ -1,0 +1,160 @@
+"""The chunks of WAV, RF64, AIFF and CAF files: read, appended, blanked; no library needed.
+
+Source:
+    RIFF/WAVE: Microsoft, Multimedia Programming Interface 1.0. RF64: EBU Tech 3306.
+    AIFF: Apple, AIFF 1.3. CAF: Apple Core Audio Format.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from unsquash.errors import OutputError
+
+MAX_CHUNKS = 1000
+MAX_BYTES = 64 * 2**20
+_UNKNOWN = 0xFFFFFFFF
+_DATA = (b"data", b"SSND")
+_STRUCTURE = {
+    b"RIFF": {b"fmt ", b"fact", b"data", b"ds64", b"PEAK", b"JUNK", b"FLLR", b"PAD ", b"junk", b"bxml"},
+    b"FORM": {b"COMM", b"SSND", b"FVER", b"PEAK"},
+    b"caff": {b"desc", b"data", b"free", b"kuki", b"pakt", b"chan", b"peak", b"ovvw"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A named piece of a file."""
+
+    name: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a container writes the head of a chunk."""
+
+    family: bytes
+    first: int
+    head: str
+    align: int
+
+    @property
+    def head_bytes(self) -> int:
+        return struct.calcsize(self.head)
+
+    def padded(self, size: int) -> int:
+        return -(-size // self.align) * self.align
+
+
+_RIFF = _Layout(b"RIFF", 12, "<4sI", 2)
+_LAYOUTS = {
+    b"RIFF": _RIFF,
+    b"RF64": _RIFF,
+    b"BW64": _RIFF,
+    b"FORM": _Layout(b"FORM", 12, ">4sI", 2),
+    b"caff": _Layout(b"caff", 8, ">4sq", 1),
+}
+
+
+def read_chunks(file: BinaryIO) -> tuple[list[Chunk], list[bytes]]:
+    """Return what a file holds beside its samples and their description, and the names of what is too long.
+
+    A damaged file gives the chunks before the damage.
+    """
+    magic = _magic(file)
+    layout = _LAYOUTS.get(magic)
+    if layout is None:
+        return [], []
+    found: list[Chunk] = []
+    too_long: list[bytes] = []
+    room = MAX_BYTES
+    for name, offset, size in _walk(file, layout):
+        if name in _STRUCTURE[layout.family]:
+            continue
+        if size > room:
+            too_long.append(name)
+            continue
+        file.seek(offset)
+        found.append(Chunk(name, file.read(size)))
+        room -= size
+    return found, too_long
+
+
+def pack_chunks(chunks: Iterable[Chunk], magic: bytes = b"RIFF") -> bytes:
+    """Return chunks as they stand in a file that begins with `magic`."""
+    layout = _LAYOUTS[magic]
+    return b"".join(
+        struct.pack(layout.head, chunk.name, len(chunk.body))
+        + chunk.body.ljust(layout.padded(len(chunk.body)), b"\0")
+        for chunk in chunks
+    )
+
+
+def append_chunks(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
+    """Add chunks after the samples of a complete file, and correct the size in its header.
+
+    Raises:
+        OutputError: the file would be longer than its header can say.
+    """
+    magic = _magic(file)
+    packed = pack_chunks(chunks, magic)
+    if not packed:
+        return
+    end = file.seek(0, os.SEEK_END)
+    padding = b"\0" * (_LAYOUTS[magic].padded(end) - end)
+    file.write(padding + packed)
+    total = end + len(padding) + len(packed) - 8
+    if magic in (b"RF64", b"BW64"):
+        file.seek(20)
+        file.write(struct.pack("<Q", total))
+    elif magic != b"caff":
+        if total >= _UNKNOWN:
+            raise OutputError("the tags do not fit below 4 GiB", hint="write .flac or .w64, or use --no-tags")
+        file.seek(4)
+        file.write(struct.pack("<I" if magic == b"RIFF" else ">I", total))
+
+
+def blank_chunks(file: BinaryIO) -> None:
+    """Turn everything but samples and their description into filler, in place."""
+    layout = _LAYOUTS[_magic(file)]
+    filler = {b"RIFF": b"JUNK", b"FORM": b"JUNK", b"caff": b"free"}[layout.family]
+    places = [
+        offset - layout.head_bytes
+        for name, offset, _ in _walk(file, layout)
+        if name not in _STRUCTURE[layout.family]
+    ]
+    for place in places:
+        file.seek(place)
+        file.write(filler)
+
+
+def _magic(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(4)
+
+
+def _walk(file: BinaryIO, layout: _Layout) -> Iterator[tuple[bytes, int, int]]:
+    """Yield `(name, offset of the body, size)` of each chunk that is complete."""
+    end = file.seek(0, os.SEEK_END)
+    place = layout.first
+    data_size: int | None = None
+    for _ in range(MAX_CHUNKS):
+        file.seek(place)
+        head = file.read(layout.head_bytes)
+        if len(head) < layout.head_bytes:
+            return
+        name, size = struct.unpack(layout.head, head)
+        offset = place + layout.head_bytes
+        if name == b"ds64" and size >= 16:
+            data_size = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]
+        if name in _DATA and size in (_UNKNOWN, -1):
+            size = end - offset if data_size is None else data_size
+        if size < 0 or offset + size > end:
+            return
+        yield name, offset, size
+        place = offset + layout.padded(size)
