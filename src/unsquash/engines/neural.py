@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from unsquash.nets.gain import COARSE_FRAMES, GainNet
-from unsquash.nets.timebase import Timebase
+from unsquash.nets.timebase import RESAMPLER_EDGE_QUANTA, Timebase
 from unsquash.overlap import Grid
 from unsquash.units import Float64Array, FloatArray
 
@@ -15,7 +15,6 @@ SMALLEST_CORE_S = 6.0
 FULL_CORE_VALUES_PER_S = 2 * 96_000
 """Files with more values (channels · rate) a second than this are cut into shorter cores, to bound memory."""
 
-RESAMPLER_EDGE_QUANTA = 2
 CROSSFADE_QUANTA = 2
 
 

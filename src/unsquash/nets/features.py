@@ -85,7 +85,7 @@ class Features(torch.nn.Module):
         difference = torch.diff(samples, prepend=torch.zeros_like(samples[..., :1]))
         bright = _subframes(difference.square().mean(1)).mean(-1)
         touching = (loudest > _TOUCH).float().mean(-1)
-        flat = (loudest > _TOUCH * peak[..., None]).float().mean(-1)
+        flat = (loudest > (_TOUCH * peak[..., None]).clamp_min(_FLOOR**0.5)).float().mean(-1)
         tracks = torch.stack(
             [
                 torch.log10(peak + _FLOOR**0.5),

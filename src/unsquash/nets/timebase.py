@@ -18,6 +18,9 @@ from unsquash.nets.features import SUBFRAME_SAMPLES
 from unsquash.nets.gain import QUANTUM_SAMPLES, GainNetConfig
 from unsquash.units import Float64Array, FloatArray
 
+RESAMPLER_EDGE_QUANTA = 2
+"""What is near the ends of a resampled piece depends on its length: so much is added and thrown away."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timebase:
@@ -43,14 +46,11 @@ class Timebase:
             samples: `(C, T)`; result: `(C, n · QUANTUM_SAMPLES)`.
         """
         quanta = -(-samples.shape[1] // self.quantum_samples)
-        padded = np.zeros((quanta * self.quantum_samples, samples.shape[0]), dtype=np.float32)
+        padded = np.zeros(((quanta + RESAMPLER_EDGE_QUANTA) * self.quantum_samples, len(samples)), np.float32)
         padded[: samples.shape[1]] = samples.T
         if self.quantum_samples != QUANTUM_SAMPLES:
-            padded = soxr.resample(padded, self.quantum_samples, QUANTUM_SAMPLES, "HQ")
-        result = np.zeros((samples.shape[0], quanta * QUANTUM_SAMPLES), dtype=np.float32)
-        kept = min(result.shape[1], len(padded))
-        result[:, :kept] = padded[:kept].T
-        return result
+            padded = soxr.resample(padded, self.quantum_samples, QUANTUM_SAMPLES, "VHQ")
+        return np.ascontiguousarray(padded[: quanta * QUANTUM_SAMPLES].T)
 
     def to_samples(self, curve: FloatArray, length: int) -> Float64Array:
         """Interpolate a curve of one value per subframe (at its middle) linearly to the file's samples.

@@ -1,0 +1,185 @@
+"""Score a gain network on a benchmark of squashed files with known originals.
+
+`python -m unsquash.training.evaluate MODEL --bench DIR --work DIR --out FILE`, where `--bench` holds
+`build.py` (called as `build.py OUT`, makes `index.json` and `<case>/{original,squashed}.wav`) and
+`delimiter.csv` (the published De-limiter's figures). Each case is restored twice: `neural` always applies
+the network, `auto` obeys its verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from unsquash.analysis.dynamics import Dynamics, survey
+from unsquash.audio import ArraySource
+from unsquash.engines.neural import NeuralEngine
+from unsquash.metrics import si_sdr_db
+from unsquash.nets.gain import GainNet
+from unsquash.overlap import run
+from unsquash.units import Float64Array, apply_gain_db
+from unsquash.weights import load_gain_net
+
+CAP_DB = 40.0
+"""SI-SDR beyond which nothing is heard: neither credit nor blame."""
+
+HARM_DB = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One case: SI-SDR of the input, both restorations and De-limiter's; errors of the crest factor."""
+
+    case: str
+    processor: str
+    verdict: str
+    squashed_probability: float
+    before_db: float
+    neural_db: float
+    auto_db: float
+    delimiter_db: float
+    crest_error_before_db: float
+    crest_error_auto_db: float
+
+
+def restore_neural(squashed: Float64Array, sample_rate: int, net: GainNet) -> tuple[Float64Array, Dynamics]:
+    """Restore with the network whatever its verdict, as the pipeline does.
+
+    Shape:
+        squashed, result: `(C, T)`.
+    """
+    peak = float(np.abs(squashed).max())
+    dynamics, conditioning = survey(ArraySource(squashed, sample_rate), peak, net)
+    engine = NeuralEngine(net, sample_rate, squashed.shape[0], peak, conditioning)
+    pieces = [apply_gain_db(samples, gain_db) for samples, gain_db in run(engine, [squashed])]
+    return np.asarray(np.concatenate(pieces, axis=1), dtype=np.float64), dynamics
+
+
+def score_cases(work: Path, delimiter_db: dict[str, float], net: GainNet) -> list[Score]:
+    """Restore and score every case of a built benchmark."""
+    scores = []
+    for case in json.loads((work / "index.json").read_text()):
+        name = case["case"]
+        original, _ = soundfile.read(work / name / "original.wav")
+        squashed, sample_rate = soundfile.read(work / name / "squashed.wav")
+        restored, dynamics = restore_neural(np.ascontiguousarray(squashed.T), sample_rate, net)
+        obeyed = squashed if dynamics.verdict == "none" else restored.T
+        sure = dynamics.confidence
+        scores.append(
+            Score(
+                case=name,
+                processor=case["processor"],
+                verdict=dynamics.verdict,
+                squashed_probability=1.0 - sure if dynamics.verdict == "none" else sure,
+                before_db=_capped_si_sdr_db(original, squashed),
+                neural_db=_capped_si_sdr_db(original, restored.T),
+                auto_db=_capped_si_sdr_db(original, obeyed),
+                delimiter_db=delimiter_db[name],
+                crest_error_before_db=_crest_db(squashed) - _crest_db(original),
+                crest_error_auto_db=_crest_db(obeyed) - _crest_db(original),
+            )
+        )
+    return scores
+
+
+def _capped_si_sdr_db(original: Float64Array, estimate: Float64Array) -> float:
+    value = si_sdr_db(original, estimate)
+    return CAP_DB if value is None else min(CAP_DB, value)
+
+
+def table(scores: Sequence[Score]) -> str:
+    """Write a Markdown table: one row per processor, gains over the input in dB."""
+    lines = [
+        "| processor | before | De-limiter | neural | worst | auto | worst | crest error before → auto |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    groups = defaultdict(list)
+    for score in scores:
+        groups[score.processor].append(score)
+    for processor, members in groups.items():
+        lines.append(_row("untouched" if processor == "none" else processor, members))
+    lines.append(_row("mean of all squashed", [s for s in scores if s.processor != "none"]))
+    return "\n".join(lines)
+
+
+def summary(scores: Sequence[Score]) -> dict[str, float]:
+    """Compute the figures a release is judged by."""
+    squashed = [s for s in scores if s.processor != "none"]
+    untouched = [s for s in scores if s.processor == "none"]
+    return {
+        "neural_gain_db": _mean(s.neural_db - s.before_db for s in squashed),
+        "auto_gain_db": _mean(s.auto_db - s.before_db for s in squashed),
+        "delimiter_gain_db": _mean(s.delimiter_db - s.before_db for s in squashed),
+        "neural_harmed": sum(s.neural_db - s.before_db < -HARM_DB for s in squashed),
+        "auto_harmed": sum(s.auto_db - s.before_db < -HARM_DB for s in scores),
+        "untouched_left_alone": _mean(s.verdict == "none" for s in untouched),
+        "squashed_left_alone": _mean(s.verdict == "none" for s in squashed),
+    }
+
+
+def _row(title: str, scores: Sequence[Score]) -> str:
+    neural = [s.neural_db - s.before_db for s in scores]
+    auto = [s.auto_db - s.before_db for s in scores]
+    crest = (_mean(s.crest_error_before_db for s in scores), _mean(s.crest_error_auto_db for s in scores))
+    delimiter = _mean(s.delimiter_db - s.before_db for s in scores)
+    return (
+        f"| {title} | {_mean(s.before_db for s in scores):.2f} | {delimiter:+.2f} | {_mean(neural):+.2f} | "
+        f"{min(neural):+.2f} | {_mean(auto):+.2f} | {min(auto):+.2f} | {crest[0]:+.2f} → {crest[1]:+.2f} |"
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    return round(float(np.mean(list(values))), 3)
+
+
+def _crest_db(samples: Float64Array) -> float:
+    return float(20.0 * np.log10(np.abs(samples).max() / np.sqrt(np.square(samples).mean())))
+
+
+def _delimiter_figures(path: Path) -> dict[str, float]:
+    with path.open(newline="") as stream:
+        return {row["case"]: float(row["after_db"]) for row in csv.DictReader(stream)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m unsquash.training.evaluate", description=__doc__)
+    parser.add_argument("model", help="name in the manifest, or a .safetensors file")
+    parser.add_argument("--bench", type=Path, required=True, help="folder with build.py and delimiter.csv")
+    parser.add_argument("--work", type=Path, required=True, help="where the cases are, or will be, built")
+    parser.add_argument("--out", type=Path, required=True, help="results as JSON")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    if not (options.work / "index.json").exists():
+        command = [sys.executable, str(options.bench / "build.py"), str(options.work)]
+        subprocess.run(command, check=True, cwd=options.bench)  # noqa: S603
+    begun = time.monotonic()
+    scores = score_cases(
+        options.work, _delimiter_figures(options.bench / "delimiter.csv"), load_gain_net(options.model)
+    )
+    results = {
+        "model": options.model,
+        "seconds": round(time.monotonic() - begun, 1),
+        "summary": summary(scores),
+        "cases": [asdict(score) for score in scores],
+    }
+    options.out.write_text(json.dumps(results, indent=1) + "\n")
+    print(table(scores))
+    print(json.dumps(results["summary"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from unsquash.nets.features import FRAME_SAMPLES, SUBFRAMES, Features, mel_filterbank
+
+BANDS = 12
+
+
+@pytest.fixture
+def features() -> Features:
+    return Features(BANDS, 44_100)
+
+
+@pytest.fixture
+def stereo() -> torch.Tensor:
+    return 0.3 * torch.randn((1, 2, 16 * FRAME_SAMPLES), generator=torch.Generator().manual_seed(0))
+
+
+def test_swapped_inverted_and_doubled_channels_look_the_same(
+    features: Features, stereo: torch.Tensor
+) -> None:
+    plain = features(stereo)
+    flipped = stereo.flip(1) * torch.tensor([[[1.0], [-1.0]]])
+    torch.testing.assert_close(features(flipped), plain)
+    mono = stereo[:, :1]
+    torch.testing.assert_close(features(mono.expand(1, 5, -1)), features(mono))
+
+
+def test_a_frame_sees_only_its_window(features: Features, stereo: torch.Tensor) -> None:
+    changed = stereo.clone()
+    changed[..., 8 * FRAME_SAMPLES : 9 * FRAME_SAMPLES] = 0.0
+    differs = (features(changed) != features(stereo)).any(1)[0]
+    assert differs.nonzero().flatten().tolist() == [6, 7, 8, 9, 10]
+
+
+def test_level_tracks_of_a_square_wave_at_the_ceiling(features: Features) -> None:
+    square = torch.ones((1, 1, 4 * FRAME_SAMPLES))
+    square[..., ::2] = -1.0
+    tracks = features(square)[0, BANDS:, 1].reshape(5, SUBFRAMES)
+    peak, rms, difference, touching, flat = tracks
+    assert peak.abs().max() < 1e-3
+    assert rms.abs().max() < 1e-6
+    torch.testing.assert_close(difference, torch.full((SUBFRAMES,), float(np.log10(2.0))))
+    assert touching.tolist() == flat.tolist() == [4.0] * SUBFRAMES
+
+
+def test_silence_is_finite(features: Features) -> None:
+    assert torch.isfinite(features(torch.zeros((1, 2, 4 * FRAME_SAMPLES)))).all()
+
+
+@pytest.mark.parametrize("sample_rate", [40_500, 44_100])
+def test_mel_filters_sum_to_one_and_cover_in_order(sample_rate: int) -> None:
+    filters = mel_filterbank(40, sample_rate)
+    np.testing.assert_allclose(filters.sum(axis=1), 1.0)
+    centres = filters @ np.arange(filters.shape[1])
+    assert (np.diff(centres) >= 0).all()
+    assert (filters >= 0).all()
