@@ -106,13 +106,13 @@ def test_integer_outputs_stay_under_their_peak_by_one_constant_gain(run, song_wa
     squash = ("--set", "threshold=-30,ratio=4,attack=1,release=50")
     assert run("squash", song_wav, tmp_path / "s.wav", *squash, "--level", "-12").returncode == 0
     done = run(
-        "restore", tmp_path / "s.wav", loud, "--set", "threshold=-18,ratio=4,attack=1,release=50", "--json"
+        "restore", tmp_path / "s.wav", loud, "--set", "threshold=-26,ratio=4,attack=1,release=50", "--json"
     )
     report = json.loads(done.stdout)
     assert report["level_gain_db"] < 0
     assert report["levels"]["true_peak_dbtp"] == pytest.approx(-1.0, abs=0.01)
     floats = tmp_path / "float.wav"
-    flags = ("--set", "threshold=-18,ratio=4,attack=1,release=50", "--bit-depth", "32f")
+    flags = ("--set", "threshold=-26,ratio=4,attack=1,release=50", "--bit-depth", "32f")
     assert run("restore", tmp_path / "s.wav", floats, *flags).returncode == 0
     assert np.abs(read(floats)[0]).max() > 1.0
     factor = 10 ** (report["level_gain_db"] / 20)
@@ -121,7 +121,7 @@ def test_integer_outputs_stay_under_their_peak_by_one_constant_gain(run, song_wa
 
 def test_keeping_the_level_never_clips_silently(run, song_wav, tmp_path):
     out = tmp_path / "out.wav"
-    done = run("restore", song_wav, out, "--set", "threshold=-40,ratio=8", "--level", "keep")
+    done = run("restore", song_wav, out, "--set", "threshold=-24,ratio=2", "--level", "keep")
     assert done.returncode == 1
     assert b"would clip" in done.stderr
     assert b"hint:" in done.stderr
@@ -182,3 +182,11 @@ class TestPipes:
 
     def test_json_and_audio_cannot_share_stdout(self, run, squashed_wav):
         assert run("restore", squashed_wav, "-", *KNOWN, "--json").returncode == 2
+
+
+def test_settings_that_cannot_be_right_are_told_with_the_time(run, song_wav, tmp_path):
+    done = run("restore", song_wav, tmp_path / "out.wav", "--set", "threshold=-40,ratio=8")
+    assert done.returncode == 1
+    assert b"no stable inverse from 0." in done.stderr
+    assert b"hint:" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
