@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -257,15 +258,24 @@ def check_separate(source: Path, target: Path) -> None:
         )
 
 
+@lru_cache(maxsize=1)
+def load_network(model: str, device: str) -> GainNet:
+    """Load a gain network onto a device, once for all files that a process restores.
+
+    Raises:
+        ModelError: its weights cannot be loaded.
+        DeviceError: the device is absent.
+    """
+    from unsquash.nets.device import resolve_device  # loads torch
+    from unsquash.weights import load_gain_net
+
+    return load_gain_net(model).to(resolve_device(device))
+
+
 def _decide(
     source: AudioSource, options: RestoreOptions, progress: Progress | None
 ) -> tuple[Diagnosis, Plan, GainNet | None]:
-    net = None
-    if needs_network(options):
-        from unsquash.nets.device import resolve_device  # loads torch
-        from unsquash.weights import load_gain_net
-
-        net = load_gain_net(options.model).to(resolve_device(options.device))
+    net = load_network(options.model, options.device) if needs_network(options) else None
     diagnosis = analysis.analyze(source, net=net, progress=progress)
     return diagnosis, make_plan(diagnosis, options), net
 

@@ -39,6 +39,7 @@ class Rendering:
         dither: add TPDF dither before rounding.
         seed: of the dither.
         overwrite: replace an existing target.
+        gain_db: the constant gain, where it was decided for more than this recording; `level` is ignored.
     """
 
     target: Target
@@ -48,6 +49,7 @@ class Rendering:
     dither: bool
     seed: int
     overwrite: bool
+    gain_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,24 +78,22 @@ def render(
     if policy == "auto":
         policy = "keep" if output_format.is_float else "peak-safe"
     measured = _metered(blocks, meter, frames, progress)
-    if policy == "keep":
+    fixed_db = 0.0 if policy == "keep" else None
+    if rendering.gain_db is not None:
+        fixed_db = rendering.gain_db
+    if fixed_db is not None:
+        factor = db_to_linear(fixed_db)
         with _open(rendering, frames) as writer:
             for block in measured:
-                writer.write(block)
-        return Rendered(level_gain_db=0.0, levels=meter.result(), warnings=())
-    with _spool(rendering.target) as spool:
-        try:
-            for block in measured:
-                spool.write(np.ascontiguousarray(block.T, dtype=np.float64).tobytes())
-        except OSError as error:
-            raise OutputError(
-                f"no room for the working copy: {error}", hint="free some disk space"
-            ) from error
+                writer.write(block * factor if fixed_db != 0.0 else block)
+        return Rendered(level_gain_db=fixed_db, levels=shifted(meter.result(), fixed_db), warnings=())
+    with open_spool(rendering.target) as spool:
+        fill_spool(spool, measured)
         levels = meter.result()
         gain_db, warnings = level_gain_db(policy, levels, rendering.match_lufs, output_format.is_float)
         factor = db_to_linear(gain_db)
         with _open(rendering, frames) as writer:
-            for done, block in _unspool(spool, output_format.channels):
+            for done, block in read_spool(spool, output_format.channels):
                 writer.write(block * factor if gain_db != 0.0 else block)
                 if progress is not None:
                     progress("write", done, frames)
@@ -164,8 +164,12 @@ def _open(rendering: Rendering, frames: int) -> AbstractContextManager[AudioWrit
     )
 
 
-def _spool(target: Target) -> IO[bytes]:
-    """Open an unnamed temporary file on the target's disk; it vanishes even if the process is killed."""
+def open_spool(target: Target) -> IO[bytes]:
+    """Open an unnamed temporary file on the target's disk; it vanishes even if the process is killed.
+
+    Raises:
+        OutputError: the target's folder cannot be written to.
+    """
     folder = target.parent if isinstance(target, Path) else None
     try:
         return tempfile.TemporaryFile(dir=folder)
@@ -173,7 +177,29 @@ def _spool(target: Target) -> IO[bytes]:
         raise OutputError(f"cannot write into {folder}: {error}", hint="choose another folder") from error
 
 
-def _unspool(spool: IO[bytes], channels: int) -> Iterator[tuple[int, FloatArray]]:
+def fill_spool(spool: IO[bytes], blocks: Iterable[FloatArray]) -> None:
+    """Keep a stream in double precision.
+
+    Shape:
+        blocks: `(C, t)` each.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    try:
+        for block in blocks:
+            spool.write(np.ascontiguousarray(block.T, dtype=np.float64).tobytes())
+        spool.flush()
+    except OSError as error:
+        raise OutputError(f"no room for the working copy: {error}", hint="free some disk space") from error
+
+
+def read_spool(spool: IO[bytes], channels: int) -> Iterator[tuple[int, FloatArray]]:
+    """Yield what was kept, from its beginning: samples done after each block, and the block.
+
+    Shape:
+        block: `(C, t)`.
+    """
     spool.seek(0)
     done = 0
     while data := spool.read(_BLOCK_SAMPLES * channels * 8):
