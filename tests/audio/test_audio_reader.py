@@ -107,6 +107,17 @@ def test_mp3_without_a_length_is_read_whole(tmp_path: Path, order: tuple[int, in
     assert_positions_are_exact(tmp_path / "a.mp3")
 
 
+def test_mp3_whose_count_is_off_by_one_is_not_called_truncated(
+    encoded: dict[str, Path], tmp_path: Path
+) -> None:
+    """Some encoders count the frame that holds the count."""
+    data = encoded["mp3"].read_bytes()
+    place = max(data.find(b"Xing"), data.find(b"Info")) + 8
+    count = int.from_bytes(data[place : place + 4], "big") + 1
+    (tmp_path / "a").write_bytes(data[:place] + count.to_bytes(4, "big") + data[place + 4 :])
+    assert FRAMES <= read_all(tmp_path / "a") <= FRAMES + 1152
+
+
 @needs_ffmpeg
 def test_flac_without_a_length_is_counted(encoded: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(ffmpeg("-i", encoded["wav"], "-f", "flac", "-"))

@@ -9,11 +9,12 @@ from unsquash.audio.encoding import wants_dither
 from unsquash.audio.formats import AudioInfo, OutputFormat
 from unsquash.audio.pipes import open_pipe_writer, spooled
 from unsquash.audio.reader import ArraySource, AudioFile, AudioSource, open_audio
-from unsquash.audio.writer import AudioWriter, open_writer
+from unsquash.audio.writer import Attachments, AudioWriter, open_writer
 
 __all__ = [
     "AUDIO_EXTENSIONS",
     "ArraySource",
+    "Attachments",
     "AudioFile",
     "AudioInfo",
     "AudioSource",

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from unsquash.audio.headers import announces_mp3_length, missing_bytes, sized_wav_header
+from unsquash.audio.headers import missing_bytes, mp3_announcement, sized_wav_header
 from unsquash.audio.libsndfile import StreamedSoundFile, from_file_order
 from unsquash.audio.views import EndlessFile, ReheadedFile
 from unsquash.errors import AudioReadError, InputError, UnsupportedAudioError
@@ -19,6 +19,7 @@ from unsquash.units import Float64Array
 
 COUNTING_BLOCK_FRAMES = 65_536
 _UNKNOWN_FRAMES = 2**63 - 1
+_MP3_SLACK_FRAMES = 2 * 1152  # encoders disagree whether the frame that announces the length counts
 _SEEKABLE_TO_THE_SAMPLE = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "MPEG_LAYER_")
 _CONVERT = "if it is audio, convert it first, for example with: ffmpeg -i INPUT out.wav"
 _REPAIR = "copy or download it again; what is there can be saved with: ffmpeg -i INPUT repaired.wav"
@@ -114,26 +115,32 @@ class Decoder:
     def _measure(self) -> int:
         """Return the true length; find out early that the end of a compressed file is missing."""
         frames: int = self._sound.frames
-        is_mpeg = self.subtype.startswith("MPEG")
-        if is_mpeg and not announces_mp3_length(self._path):
-            self._open_file = lambda: EndlessFile(self._path)
+        lacking = 0
+        if self.subtype.startswith("MPEG"):
+            announced, lacking = mp3_announcement(self._path)
+            if not announced:
+                self._open_file = lambda: EndlessFile(self._path)
+                return self._count()
+        elif frames == _UNKNOWN_FRAMES:
             return self._count()
-        if frames == _UNKNOWN_FRAMES:
-            return self._count()
-        if frames > 0 and (is_mpeg or self.container == "FLAC"):
-            self._require_end(frames)
-        return frames
+        elif frames == 0 or self.container != "FLAC":
+            return frames
+        self.frames = frames
+        if self._has_end():
+            return frames
+        counted = self._count()
+        if lacking or counted < frames - _MP3_SLACK_FRAMES:
+            raise self.truncated(counted)
+        return counted
 
-    def _require_end(self, frames: int) -> None:
-        """Decode the last sample."""
+    def _has_end(self) -> bool:
+        """Return whether the last announced sample can be decoded."""
         try:
-            last = self.read(frames - 1, 1)
+            last = self.read(self.frames - 1, 1)
         except AudioReadError as error:
             raise AudioReadError(f"{self._name} is truncated or damaged", hint=_REPAIR) from error
-        if last.shape[1] == 0:
-            self.frames = frames
-            raise self.truncated(self._count())
         self._reopen()
+        return bool(last.shape[1] == 1)
 
     def _count(self) -> int:
         self._reopen()

@@ -16,6 +16,7 @@ from typing import BinaryIO
 _STREAMED = {0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, *range(0xFFFFF000, 0x100000000)}
 _STREAMED |= set(range(0x7F000000, 0x7F001000))  # AIFF by sox
 _MAX_CHUNKS = 1000
+_MAX_FORM_BYTES = 1000
 _FOUR_GIB = 2**32
 _OGG_PAGE_BYTES = 65_307
 
@@ -48,11 +49,11 @@ def missing_bytes(path: Path) -> int:
     return 0 if end is None else max(0, end - size)
 
 
-def announces_mp3_length(path: Path) -> bool:
-    """Return whether an MP3 has a Xing or Info frame that counts its frames.
+def mp3_announcement(path: Path) -> tuple[int, int]:
+    """Return the frame count that an MP3's Xing or Info frame announces, and how many bytes are missing.
 
-    Without one libmpg123 guesses the length from the first frame's bit rate, and libsndfile cuts the
-    recording off there.
+    The count is 0 where it is not announced: libmpg123 then guesses the length from the first frame's
+    bit rate, and libsndfile cuts the recording off there.
     """
     with path.open("rb") as file:
         head = file.read(10)
@@ -60,11 +61,13 @@ def announces_mp3_length(path: Path) -> bool:
         if head[:3] == b"ID3" and len(head) == 10:
             start = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
         file.seek(start)
-        match = re.search(rb"\xff[\xe2-\xff][^\xff].{1,48}?(?:Xing|Info)(.{8})", file.read(4096), re.DOTALL)
+        match = re.search(rb"\xff[\xe2-\xff][^\xff].{1,48}?(?:Xing|Info)(.{12})", file.read(4096), re.DOTALL)
+        available = os.fstat(file.fileno()).st_size - start - (match.start() if match else 0)
     if match is None:
-        return False
-    flags, frames = struct.unpack(">II", match[1])
-    return bool(flags & 1) and frames > 0
+        return 0, 0
+    flags, frames, size = struct.unpack(">III", match[1])
+    announced = frames if flags & 1 else 0
+    return announced, max(0, size - available) if flags & 3 == 3 else 0
 
 
 def sized_wav_header(path: Path) -> tuple[bytes, int] | None:
@@ -87,9 +90,10 @@ def sized_wav_header(path: Path) -> tuple[bytes, int] | None:
             name, size = struct.unpack("<4sI", head)
             if name == b"data":
                 break
-            body = file.read(size + size % 2) if name == b"fmt " else b""
-            form = head + body if body else form
-            file.seek(0 if body else size + size % 2, os.SEEK_CUR)
+            if name == b"fmt " and size <= _MAX_FORM_BYTES:
+                form = head + file.read(size + size % 2)
+            else:
+                file.seek(size + size % 2, os.SEEK_CUR)
         offset = file.tell()
         length = os.fstat(file.fileno()).st_size - offset
         is_streamed = (
@@ -141,12 +145,11 @@ def _rf64_end(file: BinaryIO) -> int | None:
             size = data_size if size == 0xFFFFFFFF else size
             return file.tell() + size if size else None
         if name == b"ds64":
-            body = file.read(size)
-            if len(body) >= 16:
-                data_size = struct.unpack("<Q", body[8:16])[0]
-            file.seek(size % 2, os.SEEK_CUR)
-        else:
-            file.seek(size + size % 2, os.SEEK_CUR)
+            body = file.read(16)
+            if len(body) == 16:
+                data_size = struct.unpack("<Q", body[8:])[0]
+            file.seek(-len(body), os.SEEK_CUR)
+        file.seek(size + size % 2, os.SEEK_CUR)
     return None
 
 

@@ -26,10 +26,11 @@ _WAVE_PCM, _WAVE_FLOAT = 1, 3
 _AU_ENCODINGS = {"PCM_16": 3, "PCM_24": 4, "PCM_32": 5, "FLOAT": 6, "DOUBLE": 7}
 
 
-def pcm_header(output: OutputFormat, data_bytes: int | None) -> bytes:
+def pcm_header(output: OutputFormat, data_bytes: int | None, chunks: bytes = b"") -> bytes:
     """Return the header of a file with `data_bytes` of samples; None where nobody knows yet.
 
-    Sizes that are unknown, or too large for a WAV that goes into a pipe, become 0xFFFFFFFF.
+    Sizes that are unknown, or too large for a WAV that goes into a pipe, become 0xFFFFFFFF. `chunks` come
+    before the samples of WAV and RF64.
     """
     if output.container == "RAW":
         return b""
@@ -55,6 +56,7 @@ def pcm_header(output: OutputFormat, data_bytes: int | None) -> bytes:
         form += struct.pack(
             "<4sII", b"fact", 4, min(frames, UNKNOWN_SIZE) if data_bytes is not None else UNKNOWN_SIZE
         )
+    form += chunks
     if output.container == "RF64":
         known = data_bytes or 0
         riff_size = 4 + 36 + len(form) + 8 + known + known % 2
@@ -77,10 +79,17 @@ class PcmStream:
         output: the format.
         frames: samples per channel to come, None if unknown.
         seekable: whether `finish` can go back and correct the header.
+        chunks: to come before the samples, where there is no going back.
     """
 
     def __init__(
-        self, stream: BinaryIO, output: OutputFormat, *, frames: int | None = None, seekable: bool = True
+        self,
+        stream: BinaryIO,
+        output: OutputFormat,
+        *,
+        frames: int | None = None,
+        seekable: bool = True,
+        chunks: bytes = b"",
     ) -> None:
         self._stream = stream
         self._output = output
@@ -88,7 +97,7 @@ class PcmStream:
         self._announced = None if frames is None else frames * frame_bytes
         self._seekable = seekable
         self._data_bytes = 0
-        write_all(stream, pcm_header(output, self._announced))
+        write_all(stream, pcm_header(output, self._announced, chunks))
 
     def write(self, interleaved: npt.NDArray[Any]) -> None:
         """Append samples as `SampleEncoder` gives them."""

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from unsquash.audio.atomic import output_errors, write_all
 from unsquash.audio.formats import OutputFormat
 from unsquash.audio.pcm import PcmStream
-from unsquash.audio.writer import AudioWriter, writing_into
+from unsquash.audio.writer import NOTHING_ATTACHED, Attachments, AudioWriter, writing_into
 from unsquash.errors import AudioReadError
 
 _COPY_BYTES = 2**20
@@ -40,7 +40,13 @@ def spooled(stream: BinaryIO) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def open_pipe_writer(
-    stream: BinaryIO, output: OutputFormat, frames: int | None = None, *, dither: bool = False, seed: int = 0
+    stream: BinaryIO,
+    output: OutputFormat,
+    frames: int | None = None,
+    *,
+    dither: bool = False,
+    seed: int = 0,
+    attachments: Attachments = NOTHING_ATTACHED,
 ) -> Iterator[AudioWriter]:
     """Write to standard output.
 
@@ -54,6 +60,7 @@ def open_pipe_writer(
         frames: samples per channel to come; None if unknown.
         dither: add triangular dither to integers.
         seed: of the dither.
+        attachments: what goes with the samples.
 
     Raises:
         BrokenPipeError: the reader went away.
@@ -62,14 +69,18 @@ def open_pipe_writer(
     name = "standard output"
     if output.container in ("WAV", "AU", "RAW") or (output.container == "RF64" and frames is not None):
         with output_errors(name):
-            direct = PcmStream(stream, output, frames=frames, seekable=False)
+            direct = PcmStream(
+                stream, output, frames=frames, seekable=False, chunks=attachments.header_chunks
+            )
         yield AudioWriter(direct, output, name, dither=dither, seed=seed)
         with output_errors(name):
             direct.finish()
             stream.flush()
         return
     with tempfile.TemporaryFile(prefix="unsquash-") as file:
-        with writing_into(file, output, "the temporary file", dither=dither, seed=seed) as writer:
+        with writing_into(
+            file, output, "the temporary file", dither=dither, seed=seed, attachments=attachments
+        ) as writer:
             yield writer
         with output_errors(name):
             file.seek(0)

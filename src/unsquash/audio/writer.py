@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -27,6 +28,24 @@ class _Stream(Protocol):
     def write(self, interleaved: npt.NDArray[Any]) -> None: ...
     def finish(self) -> None: ...
     def abandon(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachments:
+    """What goes into an output beside its samples.
+
+    Attributes:
+        strings: fields for libsndfile to write, by its names (`title`, `artist`, …).
+        header_chunks: chunks that a WAV in a pipe gets before its samples.
+        finish: called with the file once all else is in it, before it gets its name or goes into a pipe.
+    """
+
+    strings: Mapping[str, str] = field(default_factory=dict)
+    header_chunks: bytes = b""
+    finish: Callable[[BinaryIO], None] | None = None
+
+
+NOTHING_ATTACHED = Attachments()
 
 
 class AudioWriter:
@@ -65,7 +84,13 @@ class AudioWriter:
 
 @contextlib.contextmanager
 def open_writer(
-    target: Path, output: OutputFormat, *, overwrite: bool = False, dither: bool = False, seed: int = 0
+    target: Path,
+    output: OutputFormat,
+    *,
+    overwrite: bool = False,
+    dither: bool = False,
+    seed: int = 0,
+    attachments: Attachments = NOTHING_ATTACHED,
 ) -> Iterator[AudioWriter]:
     """Write a file that appears under its name on a clean exit, and not at all after an error.
 
@@ -75,24 +100,36 @@ def open_writer(
         overwrite: replace an existing file.
         dither: add triangular dither to integers; see `wants_dither`.
         seed: of the dither.
+        attachments: what goes with the samples.
 
     Raises:
         OutputError: it exists, or cannot be written.
     """
+    name = f"'{target}'"
     with (
         atomic_output(target, overwrite=overwrite) as file,
-        writing_into(file, output, f"'{target}'", dither=dither, seed=seed) as writer,
+        writing_into(file, output, name, dither=dither, seed=seed, attachments=attachments) as writer,
     ):
         yield writer
 
 
 @contextlib.contextmanager
 def writing_into(
-    file: BinaryIO, output: OutputFormat, name: str, *, dither: bool, seed: int
+    file: BinaryIO,
+    output: OutputFormat,
+    name: str,
+    *,
+    dither: bool,
+    seed: int,
+    attachments: Attachments = NOTHING_ATTACHED,
 ) -> Iterator[AudioWriter]:
     """Write audio to an open, seekable file; `name` is what messages call it."""
+    stream: PcmStream | CodecStream
     with output_errors(name):
-        stream = PcmStream(file, output) if output.container in PCM_CONTAINERS else CodecStream(file, output)
+        if output.container in PCM_CONTAINERS:
+            stream = PcmStream(file, output)
+        else:
+            stream = CodecStream(file, output, attachments.strings)
     try:
         yield AudioWriter(stream, output, name, dither=dither, seed=seed)
     except BaseException:
@@ -100,12 +137,14 @@ def writing_into(
         raise
     with output_errors(name):
         stream.finish()
+        if attachments.finish is not None:
+            attachments.finish(file)
 
 
 class CodecStream:
     """Writes the formats that libsndfile makes, to a seekable file."""
 
-    def __init__(self, file: BinaryIO, output: OutputFormat) -> None:
+    def __init__(self, file: BinaryIO, output: OutputFormat, strings: Mapping[str, str]) -> None:
         self._guard = _Guard(file)
         self._container = output.container
         self._stamps_time = output.container == "AIFF" and output.is_float
@@ -120,6 +159,8 @@ class CodecStream:
                 compression_level=_COMPRESSION.get(output.subtype),
                 bitrate_mode="VARIABLE" if output.subtype == "MPEG_LAYER_III" else None,
             )
+            for name, value in strings.items():
+                setattr(self._sound, name, value)
 
     def write(self, interleaved: npt.NDArray[Any]) -> None:
         """Append samples as `SampleEncoder` gives them."""
