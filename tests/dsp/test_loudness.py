@@ -230,7 +230,7 @@ def test_impossible_streams_are_refused() -> None:
         LoudnessMeter(RATE, 9)
     assert "1 to 8" in refused.value.hint
     with pytest.raises(OptionError):
-        LoudnessMeter(0, 2)
+        LoudnessMeter(3_999, 2)
     with pytest.raises(OptionError):
         TruePeakMeter(0, 2)
 

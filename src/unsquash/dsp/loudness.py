@@ -32,6 +32,7 @@ RELATIVE_GATE_LU = -10.0
 RANGE_GATE_LU = -20.0
 RANGE_PERCENTILES = (10.0, 95.0)
 LUFS_OFFSET = -0.691
+MIN_RATE = 4_000  # the K-weighting's shelf at 1.5 kHz needs room
 
 TRUE_PEAK_RATE = 192_000
 TAPS = 32
@@ -133,8 +134,10 @@ class LoudnessMeter:
     """
 
     def __init__(self, sample_rate: int, channels: int) -> None:
-        if sample_rate < 1:
-            raise OptionError(f"a sample rate of {sample_rate} Hz is impossible")
+        if sample_rate < MIN_RATE:
+            raise OptionError(
+                f"loudness is not defined at {sample_rate} Hz", hint=f"use a rate of at least {MIN_RATE} Hz"
+            )
         self.sample_rate = sample_rate
         self._weights = channel_weights(channels)
         self._sections = k_weighting(sample_rate)
