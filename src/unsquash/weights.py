@@ -61,7 +61,23 @@ def load_gain_net(model: str) -> GainNet:
         WeightsUnavailableError: No such file.
         WeightsCorruptError: The file is damaged or holds something else.
     """
-    return read_gain_net(Path(model) if model.endswith(".safetensors") else verified_path(_entry(model)))
+    return read_gain_net(weights_path(model))
+
+
+def weights_path(model: str) -> Path:
+    """Find the file of a gain network, by its name in the manifest or its own path.
+
+    Raises:
+        UnknownModelError: No such name.
+        WeightsUnavailableError: No such file.
+        WeightsCorruptError: The file of that name is another than the manifest's.
+    """
+    if not model.endswith(".safetensors"):
+        return verified_path(_entry(model))
+    if not Path(model).is_file():
+        hint = "Check the path, or give the name of a model."
+        raise WeightsUnavailableError(f"there is no file {model}", hint=hint)
+    return Path(model)
 
 
 def read_gain_net(path: Path) -> GainNet:

@@ -1,0 +1,278 @@
+"""An album as one recording: one diagnosis, one level, and nothing lost between its tracks.
+
+Tracks of the same rate and channel count that follow each other form a stretch, which runs through the
+stages as one stream; its output is cut at the tracks' boundaries. So what was gapless stays gapless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from unsquash.analysis.diagnosis import analyze
+from unsquash.analysis.levels import Levels, LevelsMeter
+from unsquash.audio import (
+    AudioInfo,
+    OutputFormat,
+    check_target,
+    choose_format,
+    copy_file,
+    open_audio,
+    wants_dither,
+)
+from unsquash.batch.jobs import Job
+from unsquash.batch.joined import JoinedSource, cut_stream
+from unsquash.batch.pooling import pool_diagnoses, pool_levels
+from unsquash.options import LevelPolicy, RestoreOptions
+from unsquash.pipeline import FileRestoration, check_separate, load_network
+from unsquash.plan import make_plan, needs_network
+from unsquash.rendering import (
+    Progress,
+    Rendering,
+    fill_spool,
+    level_gain_db,
+    open_spool,
+    read_spool,
+    render,
+)
+from unsquash.stages import GainObserver, GainSummary, restored_blocks
+from unsquash.units import FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """One track: what is to be done, what it holds, what it becomes."""
+
+    job: Job
+    info: AudioInfo
+    output_format: OutputFormat
+
+
+def restore_album(
+    jobs: Sequence[Job], options: RestoreOptions, progress: Progress, *, dry_run: bool = False
+) -> list[FileRestoration]:
+    """Restore tracks, in their order, as one recording; return what became of each.
+
+    Args:
+        jobs: the tracks.
+        options: what is wanted; `start` and `end` must be None.
+        progress: called with `(phase, samples done, samples in all)` of the whole album.
+        dry_run: examine and plan only.
+
+    Raises:
+        UnsquashError: as `restore_file`; tracks that were complete by then stay.
+    """
+    tracks = [_examine(job, options, dry_run=dry_run) for job in jobs]
+    stretches = [tuple(same) for _, same in groupby(tracks, key=_layout)]
+    with ExitStack() as stack:
+        sources = [
+            stack.enter_context(closing(JoinedSource([track.info for track in stretch])))
+            for stretch in stretches
+        ]
+        album = _Album(stretches, sources, options, progress)
+        if dry_run:
+            return [album.report(track, status="planned") for track in tracks]
+        if not album.plan.stages and isinstance(options.level, str):
+            return [album.carry_over(track) for track in tracks]
+        return album.restore(stack)
+
+
+class _Album:
+    def __init__(
+        self,
+        stretches: Sequence[tuple[Track, ...]],
+        sources: Sequence[JoinedSource],
+        options: RestoreOptions,
+        progress: Progress,
+    ) -> None:
+        self.options = options
+        self._stretches = stretches
+        self._sources = sources
+        self._total = sum(source.info.frames for source in sources)
+        self._progress = progress
+        self._net = load_network(options.model, options.device) if needs_network(options) else None
+        done = 0
+        found = []
+        for source in sources:
+            found.append(
+                (source.info, analyze(source, net=self._net, progress=self._onward("analyze", done)))
+            )
+            done += source.info.frames
+        self._diagnosis = pool_diagnoses(found)
+        self.plan = make_plan(self._diagnosis, options)
+
+    def restore(self, stack: ExitStack) -> list[FileRestoration]:
+        """Run the stages over every stretch, and cut what comes out into tracks."""
+        observers = [[GainObserver() for _ in stretch] for stretch in self._stretches]
+        streams = [
+            restored_blocks(
+                source,
+                self.plan,
+                self._diagnosis,
+                self.options,
+                self._net,
+                0,
+                source.info.frames,
+                _Divided(stretch, watching).observe,
+            )
+            for source, stretch, watching in zip(self._sources, self._stretches, observers, strict=True)
+        ]
+        phase, gain_db = "restore", 0.0
+        remarks: tuple[str, ...] = ()
+        if self._policy() != "keep":
+            gain_db, remarks, streams = self._common_level(streams, stack)
+            phase = "write"
+        restorations = []
+        done = 0
+        for stretch, stream, watching in zip(self._stretches, streams, observers, strict=True):
+            lengths = [track.info.frames for track in stretch]
+            for track, observer, blocks in zip(stretch, watching, cut_stream(stream, lengths), strict=True):
+                rendered = render(
+                    blocks,
+                    self._rendering(track, gain_db, changed=True),
+                    frames=track.info.frames,
+                    progress=self._onward(phase, done),
+                )
+                done += track.info.frames
+                report = self.report(
+                    track,
+                    status="restored",
+                    gain=observer.summary() if self.plan.stages else None,
+                    level_gain_db=gain_db,
+                    levels=rendered.levels,
+                )
+                restorations.append(replace(report, warnings=report.warnings + remarks))
+        return restorations
+
+    def carry_over(self, track: Track) -> FileRestoration:
+        """Copy a track that needs nothing, or convert it."""
+        source, target = track.job.source, track.job.target
+        report = self.report(track, status="unchanged")
+        if track.output_format.holds_as_is(track.info):
+            copy_file(source, target, overwrite=track.job.overwrite)
+            return report
+        with open_audio(source) as audio:
+            rendering = self._rendering(track, 0.0, changed=False)
+            rendered = render(audio.blocks(), rendering, frames=track.info.frames)
+        return replace(report, levels=rendered.levels)
+
+    def report(
+        self,
+        track: Track,
+        *,
+        status: str,
+        gain: GainSummary | None = None,
+        level_gain_db: float = 0.0,
+        levels: Levels | None = None,
+    ) -> FileRestoration:
+        """Return what is to be told of a track."""
+        return FileRestoration(
+            input=str(track.job.source),
+            output=str(track.job.target),
+            status=status,
+            source=track.info,
+            output_format=track.output_format,
+            diagnosis=self._diagnosis,
+            plan=self.plan,
+            gain=gain,
+            level_gain_db=level_gain_db,
+            levels=levels,
+            warnings=self.plan.warnings,
+        )
+
+    def _policy(self) -> LevelPolicy | float:
+        if self.options.level != "auto":
+            return self.options.level
+        return "keep" if self._all_float() else "peak-safe"
+
+    def _all_float(self) -> bool:
+        return all(track.output_format.is_float for stretch in self._stretches for track in stretch)
+
+    def _common_level(
+        self, streams: Sequence[Iterator[FloatArray]], stack: ExitStack
+    ) -> tuple[float, tuple[str, ...], list[Iterator[FloatArray]]]:
+        """Keep the streams until the loudest moment of the album is known; return its gain, and them."""
+        levels, spools = [], []
+        done = 0
+        for source, stretch, stream in zip(self._sources, self._stretches, streams, strict=True):
+            meter = LevelsMeter(source.info.sample_rate, source.info.channels)
+            spool = stack.enter_context(open_spool(stretch[0].job.target))
+            progress = self._onward("restore", done)
+            fill_spool(spool, _metered(stream, meter, progress))
+            levels.append((source.info.duration_s, meter.result()))
+            spools.append(spool)
+            done += source.info.frames
+        gain_db, remarks = level_gain_db(
+            self._policy(), pool_levels(levels), self._diagnosis.levels.integrated_lufs, self._all_float()
+        )
+        kept: list[Iterator[FloatArray]] = [
+            (block for _, block in read_spool(spool, source.info.channels))
+            for spool, source in zip(spools, self._sources, strict=True)
+        ]
+        return gain_db, remarks, kept
+
+    def _rendering(self, track: Track, gain_db: float, *, changed: bool) -> Rendering:
+        return Rendering(
+            target=track.job.target,
+            output_format=track.output_format,
+            level="keep",
+            match_lufs=None,
+            dither=wants_dither(self.options.dither, track.info, track.output_format, changed=changed),
+            seed=self.options.seed,
+            overwrite=track.job.overwrite,
+            gain_db=gain_db,
+        )
+
+    def _onward(self, phase: str, before: int) -> Progress:
+        """Return a progress function for a part that begins after `before` samples of the album."""
+        return lambda _phase, done, _total: self._progress(phase, before + done, self._total)
+
+
+class _Divided:
+    """Hand each track's share of a stretch's gain to that track's observer."""
+
+    def __init__(self, stretch: Sequence[Track], observers: Sequence[GainObserver]) -> None:
+        self._shares = [
+            (track.info.frames, observer) for track, observer in zip(stretch, observers, strict=True)
+        ]
+        self._index = 0
+        self._done = 0
+
+    def observe(self, samples: FloatArray, gain_db: FloatArray) -> None:
+        """Take in one block and the gain that was applied to it."""
+        at = 0
+        while at < samples.shape[1]:
+            frames, observer = self._shares[self._index]
+            end = min(samples.shape[1], at + frames - self._done)
+            observer.observe(samples[:, at:end], gain_db[:, at:end])
+            self._done += end - at
+            at = end
+            if self._done == frames:
+                self._index, self._done = self._index + 1, 0
+
+
+def _examine(job: Job, options: RestoreOptions, *, dry_run: bool) -> Track:
+    with open_audio(job.source) as audio:
+        info = audio.info
+    output_format = choose_format(
+        info, job.target, container=options.container, bit_depth=options.bit_depth, frames=info.frames
+    )
+    if not dry_run:
+        check_separate(job.source, job.target)
+        check_target(job.target, overwrite=job.overwrite)
+    return Track(job=job, info=info, output_format=output_format)
+
+
+def _layout(track: Track) -> tuple[int, int]:
+    return track.info.sample_rate, track.info.channels
+
+
+def _metered(blocks: Iterable[FloatArray], meter: LevelsMeter, progress: Progress) -> Iterator[FloatArray]:
+    done = 0
+    for block in blocks:
+        meter.push(block)
+        done += block.shape[1]
+        progress("restore", done, done)
+        yield block

@@ -1,0 +1,53 @@
+"""Temporary files of processes that were killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from pathlib import Path
+
+_NAME = re.compile(r"\.tmp-(\d+)-[0-9a-f]{8}$")
+_CLOCK_SLACK_S = 2.0
+_STALE_AFTER_S = 86_400.0  # where processes cannot be asked about
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove the temporary files of dead processes in an output folder; return how many there were."""
+    removed = 0
+    for at, _, names in os.walk(folder):
+        for name in names:
+            match = _NAME.search(name)
+            if match is None:
+                continue
+            path = Path(at, name)
+            with contextlib.suppress(OSError):
+                if not _is_alive(int(match[1]), path.stat().st_mtime):
+                    path.unlink()
+                    removed += 1
+    return removed
+
+
+def _is_alive(pid: int, written_s: float) -> bool:
+    """Return whether the process that wrote a file at a given time may still be at work on it."""
+    if os.name == "nt":
+        return time.time() - written_s < _STALE_AFTER_S
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's
+    started_s = _start_time_s(pid)
+    return started_s is None or started_s <= written_s + _CLOCK_SLACK_S
+
+
+def _start_time_s(pid: int) -> float | None:
+    """Return when a process began, where the system says: a later one may have got the same number."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+        return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None

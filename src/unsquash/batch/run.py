@@ -1,0 +1,259 @@
+"""Run a batch: examine everything first, then restore what is left to do, and keep the books."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from unsquash.audio import choose_format, open_audio
+from unsquash.batch.identity import same_content, settings_digest
+from unsquash.batch.jobs import Job, Unit, albums
+from unsquash.batch.ledger import Entry, Ledger, output_is_intact
+from unsquash.batch.leftovers import remove_leftovers
+from unsquash.batch.pool import WorkerDied, run_units
+from unsquash.batch.resources import affordable_jobs, choose_jobs, cores
+from unsquash.batch.settings import BatchOptions, Listener, Summary, preflight, runs_on_gpu
+from unsquash.batch.tasks import Outcome, Progress, failed, make_folder, plan_unit, restore_unit
+from unsquash.errors import OutputError, OutputExistsError, UnsquashError
+from unsquash.options import RestoreOptions
+from unsquash.pipeline import FileRestoration
+from unsquash.plan import needs_network
+
+
+def run_batch(
+    jobs: Sequence[Job], folder: Path, options: RestoreOptions, batch: BatchOptions, listener: Listener
+) -> Summary:
+    """Restore many files; one that fails does not disturb the others.
+
+    Args:
+        jobs: what is to be done, from `plan_jobs`.
+        folder: the output folder, where the ledger is kept.
+        options: what is wanted of each file.
+        batch: how to go about it.
+        listener: is told of everything.
+
+    Raises:
+        OptionError: the options cannot be used on any file.
+        ModelError: the network's weights cannot be used.
+    """
+    return _Batch(jobs, folder, options, batch, listener).run()
+
+
+class _Batch:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        folder: Path,
+        options: RestoreOptions,
+        batch: BatchOptions,
+        listener: Listener,
+    ) -> None:
+        self.jobs = jobs
+        self.folder = folder
+        self.options = replace(options, settings=dict(options.settings))  # so that it can be pickled
+        self.batch = batch
+        self.listener = listener
+        self.summary = Summary()
+        self.lengths_s: dict[str, float] = {}
+        self.stopping = False
+        self.model = preflight(options, album=batch.album)
+        self.ledger = Ledger(folder)
+
+    def run(self) -> Summary:
+        everything = albums(self.jobs) if self.batch.album else [Unit(jobs=(job,)) for job in self.jobs]
+        if not self.batch.dry_run:
+            remove_leftovers(self.folder)
+        units = self._valid(self._unfinished(everything))
+        if self.stopping or not units:
+            return self.summary
+        network, on_gpu = needs_network(self.options), runs_on_gpu(self.options)
+        jobs = self.batch.jobs or choose_jobs(len(units), network=network, on_gpu=on_gpu)
+        affordable = affordable_jobs(network=network)
+        if affordable is not None and jobs > affordable:
+            self.listener.remark(
+                f"memory may not suffice for {jobs} files at once; {affordable} would be safe"
+            )
+        self.listener.planned(self.lengths_s, jobs)
+        task = partial(plan_unit if self.batch.dry_run else restore_unit, options=self.options)
+        try:
+            run_units(
+                self._dispatch(units),
+                task,
+                jobs=min(jobs, len(units)),
+                threads=max(1, cores() // jobs),
+                deliver=self._deliver,
+            )
+        finally:
+            if not self.batch.dry_run:
+                remove_leftovers(self.folder)
+        return self.summary
+
+    def _unfinished(self, units: Sequence[Unit]) -> list[Unit]:
+        """Settle what was done before, and what may not be done; return the rest."""
+        finished = self._finished(units) if self.batch.resume else set()
+        rest = []
+        for unit in units:
+            if unit in finished:
+                for job in unit.jobs:
+                    self._settle(Outcome(job=job, status="skipped", note="finished before"))
+            elif self.batch.skip_existing and all(self._is_foreign(job) for job in unit.jobs):
+                for job in unit.jobs:
+                    self._settle(Outcome(job=job, status="skipped", note="the output exists"))
+            elif self._passes(unit, self._require_free):
+                jobs = (replace(job, overwrite=self._may_overwrite(job)) for job in unit.jobs)
+                rest.append(replace(unit, jobs=tuple(jobs)))
+        return rest
+
+    def _finished(self, units: Sequence[Unit]) -> set[Unit]:
+        """Return the units whose inputs are unchanged and whose outputs are intact."""
+        checked = 0
+        finished = set()
+        with ThreadPoolExecutor(cores()) as threads:
+            for unit, intact in zip(units, threads.map(self._is_finished, units), strict=True):
+                checked += 1
+                self.listener.checking(checked, len(units))
+                if intact:
+                    finished.add(unit)
+        return finished
+
+    def _is_finished(self, unit: Unit) -> bool:
+        settings = self._settings(unit)
+        for job in unit.jobs:
+            entry = self.ledger.entries.get(job.name)
+            if entry is None or (entry.settings, entry.model) != (settings, self.model):
+                return False
+            if not (same_content(job.source, entry.identity) and output_is_intact(job.target, entry)):
+                return False
+        return True
+
+    def _may_overwrite(self, job: Job) -> bool:
+        return self.batch.overwrite or (self.batch.resume and self.ledger.wrote(job.name))
+
+    def _is_foreign(self, job: Job) -> bool:
+        """Return whether there is an output that may not be replaced."""
+        return not self._may_overwrite(job) and job.target.exists()
+
+    def _require_free(self, job: Job) -> None:
+        if self._is_foreign(job):
+            hint = "replace it with --overwrite, leave it with --skip-existing, or go on with --resume"
+            raise OutputExistsError(f"'{job.target}' exists", hint=hint)
+
+    def _valid(self, units: Sequence[Unit]) -> list[Unit]:
+        """Open every input before any work; return what can be worked on."""
+        valid = []
+        for number, unit in enumerate(units, start=1):
+            if self._passes(unit, self._examine):
+                valid.append(unit)
+            self.listener.checking(number, len(units))
+            if self.stopping:
+                break
+        return valid
+
+    def _examine(self, job: Job) -> None:
+        with open_audio(job.source) as audio:
+            info = audio.info
+        choose_format(
+            info,
+            job.target,
+            container=self.options.container,
+            bit_depth=self.options.bit_depth,
+            frames=info.frames,
+        )
+        self.lengths_s[job.name] = info.duration_s
+
+    def _passes(self, unit: Unit, check: Callable[[Job], None]) -> bool:
+        """Check every job of a unit; one that fails takes the rest of its album along."""
+        errors: dict[Job, UnsquashError] = {}
+        for job in unit.jobs:
+            try:
+                check(job)
+            except UnsquashError as error:
+                errors[job] = error
+        if not errors:
+            return True
+        culprit = next(iter(errors))
+        for job in unit.jobs:
+            rest = OutputError(
+                f"the album was left, because of '{culprit.source.name}'", hint="albums are restored whole"
+            )
+            self.lengths_s.pop(job.name, None)
+            self._settle(failed(job, errors.get(job, rest)))
+        return False
+
+    def _dispatch(self, units: Sequence[Unit]) -> Iterator[Unit]:
+        for unit in units:
+            if self.stopping:
+                return
+            if not self.batch.dry_run:
+                try:
+                    make_folder(self.folder)
+                    for job in unit.jobs:
+                        self.ledger.start(job.name)
+                except OutputError as error:
+                    for job in unit.jobs:
+                        self._settle(failed(job, error))
+                    continue
+            self.listener.started(unit)
+            yield unit
+
+    def _deliver(self, unit: Unit, message: Any) -> None:
+        if isinstance(message, Progress):
+            self.listener.progressed(unit, message)
+            return
+        if isinstance(message, WorkerDied):
+            error = UnsquashError(
+                f"the process that worked on it died ({message.reason})",
+                hint="if memory ran out, restore fewer files at once with --jobs",
+            )
+            message = tuple(failed(job, error) for job in unit.jobs)
+        for outcome in message:
+            self._settle(outcome if self.batch.dry_run else self._booked(unit, outcome))
+
+    def _booked(self, unit: Unit, outcome: Outcome) -> Outcome:
+        """Enter an outcome into the ledger; without its entry a file does not count as restored."""
+        job = outcome.job
+        try:
+            if outcome.failure is None:
+                self.ledger.finish(self._entry(unit, outcome))
+            elif outcome.failure.kind == OutputExistsError.__name__ or not job.target.exists():
+                self.ledger.fail(job.name, outcome.failure.message)
+        except OutputError as error:
+            return failed(job, error)
+        return outcome
+
+    def _entry(self, unit: Unit, outcome: Outcome) -> Entry:
+        report, identity = outcome.report, outcome.identity
+        if not isinstance(report, FileRestoration) or identity is None:
+            raise TypeError("only a restored file can be entered as finished")
+        dynamics = report.diagnosis.dynamics
+        return Entry(
+            output=outcome.job.name,
+            input=str(outcome.job.source.absolute()),
+            identity=identity,
+            settings=self._settings(unit),
+            model=self.model,
+            output_sha256=outcome.output_sha256,
+            output_size=outcome.output_size,
+            status=outcome.status,
+            method=report.plan.method,
+            verdict=None if dynamics is None else dynamics.verdict,
+            level_gain_db=report.level_gain_db,
+            audio_s=round(report.source.duration_s, 3),
+            work_s=round(outcome.work_s, 3),
+            version=version("unsquash"),
+        )
+
+    def _settings(self, unit: Unit) -> str:
+        return settings_digest(self.options, [job.name for job in unit.jobs] if unit.is_album else [])
+
+    def _settle(self, outcome: Outcome) -> None:
+        self.summary.counts[outcome.status] += 1
+        if outcome.failure is not None:
+            self.summary.last_failure = outcome.failure
+            self.stopping = self.batch.fail_fast
+        self.listener.finished(outcome)

@@ -1,0 +1,122 @@
+"""How a batch is run, and who is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from unsquash.batch.identity import digest
+from unsquash.batch.jobs import Unit
+from unsquash.batch.tasks import Failure, Outcome, Progress
+from unsquash.errors import OptionError
+from unsquash.options import RestoreOptions
+from unsquash.plan import describe_compressor, needs_network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """How a batch is run; none of it changes what is written.
+
+    Attributes:
+        overwrite: replace existing outputs.
+        skip_existing: count a file whose output exists as done.
+        resume: skip what the ledger knows as finished and is unchanged; redo the rest.
+        dry_run: examine and plan only.
+        fail_fast: stop at the first failure.
+        album: each folder is one album.
+        jobs: files at once; None chooses.
+    """
+
+    overwrite: bool = False
+    skip_existing: bool = False
+    resume: bool = False
+    dry_run: bool = False
+    fail_fast: bool = False
+    album: bool = False
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise OptionError(f"{self.jobs} jobs are too few", hint="give at least 1, or auto")
+        if self.overwrite and self.skip_existing:
+            raise OptionError(
+                "existing outputs can be overwritten or skipped, not both",
+                hint="give --overwrite or --skip-existing",
+            )
+
+
+class Listener(Protocol):
+    """Who is told how a batch goes; every call comes from the thread that runs the batch."""
+
+    def checking(self, done: int, total: int) -> None:
+        """So many of the files were looked at."""
+
+    def planned(self, lengths_s: dict[str, float], jobs: int) -> None:
+        """These files, by name, are to be done, so many at once."""
+
+    def remark(self, text: str) -> None:
+        """Something the user should know."""
+
+    def started(self, unit: Unit) -> None:
+        """Work begins on a unit."""
+
+    def progressed(self, unit: Unit, progress: Progress) -> None:
+        """Work on a unit goes on."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """A file is done, for better or worse."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a batch came to.
+
+    Attributes:
+        counts: outcomes by status.
+        last_failure: the last, if there was any.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    last_failure: Failure | None = None
+
+    @property
+    def failures(self) -> int:
+        """How many files failed."""
+        return self.counts["failed"]
+
+    @property
+    def files(self) -> int:
+        """How many files there were."""
+        return self.counts.total()
+
+
+def preflight(options: RestoreOptions, *, album: bool) -> str | None:
+    """Refuse what could not work on any file; return the digest of the network's weights.
+
+    Raises:
+        OptionError: the options contradict each other, or describe no compressor.
+        ModelError: the weights cannot be used.
+    """
+    if album and (options.start is not None or options.end is not None):
+        raise OptionError("a part of an album cannot be restored", hint="leave --start and --end out")
+    if options.profile is not None or options.settings:
+        describe_compressor(options.profile, options.settings, options.link)
+    if not needs_network(options):
+        return None
+    from unsquash.weights import weights_path
+
+    return digest(weights_path(options.model))
+
+
+def runs_on_gpu(options: RestoreOptions) -> bool:
+    """Return whether a network is needed and would not run on the CPU.
+
+    Raises:
+        DeviceError: the device that was asked for is absent.
+    """
+    if not needs_network(options) or options.device == "cpu":
+        return False
+    from unsquash.nets.device import resolve_device  # loads torch
+
+    return resolve_device(options.device).type != "cpu"
