@@ -1,12 +1,13 @@
 """The published De-limiter: a Conv-TasNet that decodes one gain per sample, between 0 and 1.
 
-It was trained on a scale-free loss, so its level is arbitrary: where it wants to change nothing it rests at one half
-(-6.02 dB), which its engine takes off. Its normalisations reach over everything the network sees at once; given their
-moments beforehand they become fixed, and a piece of a recording then gives what the whole would give.
+It was trained on a scale-free loss, so its level is arbitrary: where it wants to change nothing it rests at
+one half (-6.02 dB), which its engine takes off. Its normalisations reach over everything the network sees at
+once; given their moments beforehand they become fixed, and a piece of a recording then gives what the whole
+would give.
 
 Source:
-    Jeon & Lee, Music De-limiter Networks via Sample-wise Gain Inversion, WASPAA 2023. Conv-TasNet and its global layer
-    normalisation: Luo & Mesgarani, IEEE/ACM TASLP 2019.
+    Jeon & Lee, Music De-limiter Networks via Sample-wise Gain Inversion, WASPAA 2023. Conv-TasNet and its
+    global layer normalisation: Luo & Mesgarani, IEEE/ACM TASLP 2019.
 """
 
 from __future__ import annotations
@@ -149,8 +150,8 @@ class Delimiter(nn.Module):
             moments: of each normalisation, in order; None takes them from `samples`, over the whole batch.
 
         Shape:
-            samples: `(B, 2, T)`; gain: `(B, T)`, linear, 0 to 1; moments: `(norms, 2)`, mean and variance. Samples
-            after the last whole stride are seen by no frame; the published gain of those is one half.
+            samples: `(B, 2, T)`; gain: `(B, T)`, linear, 0 to 1; moments: `(norms, 2)`, mean and variance.
+            Samples after the last whole stride are seen by no frame; the published gain of those is one half.
         """
         batch, channels, length = samples.shape
         given: Iterator[torch.Tensor | None] = iter([None] * self.norms if moments is None else moments)
