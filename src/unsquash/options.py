@@ -54,6 +54,10 @@ class RestoreOptions:
         start, end: restore only this part.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         seed: of the dither.
+        tags: carry tags over, and add fields that say what was done.
+        art: carry pictures over.
+        replaygain: add fresh ReplayGain (Opus: R128) fields.
+        keep_mtime: give the output the input's modification time.
     """
 
     method: Method = "auto"
@@ -71,6 +75,10 @@ class RestoreOptions:
     end: Position | None = None
     device: str = "auto"
     seed: int = 0
+    tags: bool = True
+    art: bool = True
+    replaygain: bool = False
+    keep_mtime: bool = False
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, get_args(Method))

@@ -33,6 +33,7 @@ from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, make_plan, needs_network
 from unsquash.rendering import Progress, Rendering, Target, level_gain_db, render
 from unsquash.stages import GainObserver, GainSummary, restored_blocks
+from unsquash.tagging import Tagging, keep_mtime
 from unsquash.units import FloatArray, db_to_linear
 
 if TYPE_CHECKING:
@@ -172,12 +173,14 @@ def restore_file(
         )
         if dry_run:
             return report
-        whole = (start, stop) == (0, audio.info.frames)
-        relevelled = not isinstance(options.level, str)
-        changed = bool(plan.stages) or relevelled
-        if not changed and whole and isinstance(target, Path) and output_format.holds_as_is(audio.info):
-            copy_file(path, target, overwrite=overwrite)
-            return replace(report, status="unchanged", levels=diagnosis.levels)
+        is_whole = (start, stop) == (0, audio.info.frames)
+        changed = bool(plan.stages) or not isinstance(options.level, str)
+        tagging = Tagging(path, audio.info, output_format, options, plan, part=(start, stop), changed=changed)
+        if not changed and is_whole and isinstance(target, Path) and output_format.holds_as_is(audio.info):
+            _copy(path, target, options, diagnosis.levels, tagging, overwrite=overwrite)
+            return replace(
+                report, status="unchanged", levels=diagnosis.levels, warnings=plan.warnings + tagging.warnings
+            )
         rendering = Rendering(
             target=target,
             output_format=output_format,
@@ -186,18 +189,33 @@ def restore_file(
             dither=wants_dither(options.dither, audio.info, output_format, changed=changed),
             seed=options.seed,
             overwrite=overwrite,
+            attach=tagging.attach,
         )
         observer = GainObserver()
         blocks = restored_blocks(audio, plan, diagnosis, options, net, start, stop, observer.observe)
         rendered = render(blocks, rendering, frames=stop - start, progress=progress)
+        if options.keep_mtime and isinstance(target, Path):
+            keep_mtime(path, target)
         return replace(
             report,
             status="restored" if changed else "unchanged",
             gain=observer.summary() if plan.stages else None,
             level_gain_db=rendered.level_gain_db,
             levels=rendered.levels,
-            warnings=plan.warnings + rendered.warnings,
+            warnings=plan.warnings + rendered.warnings + tagging.warnings,
         )
+
+
+def _copy(
+    path: Path, target: Path, options: RestoreOptions, levels: Levels, tagging: Tagging, *, overwrite: bool
+) -> None:
+    """Copy a file bit for bit; only tags that the user asked to be otherwise are."""
+    finish = None
+    if options.replaygain or not (options.tags and options.art):
+        finish = tagging.attach(0.0, lambda: levels).finish
+    copy_file(path, target, overwrite=overwrite, finish=finish)
+    if options.keep_mtime:
+        keep_mtime(path, target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import IO, BinaryIO
 import numpy as np
 
 from unsquash.analysis.levels import Levels, LevelsMeter
-from unsquash.audio import AudioWriter, OutputFormat, open_pipe_writer, open_writer
+from unsquash.audio import Attachments, AudioWriter, OutputFormat, open_pipe_writer, open_writer
 from unsquash.errors import OutputError
 from unsquash.options import LevelPolicy
 from unsquash.units import FloatArray, db_to_linear
@@ -25,6 +25,7 @@ _BLOCK_SAMPLES = 65536
 
 Target = Path | BinaryIO
 Progress = Callable[[str, int, int], None]
+Attach = Callable[[float, Callable[[], Levels]], Attachments]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Rendering:
         seed: of the dither.
         overwrite: replace an existing target.
         gain_db: the constant gain, where it was decided for more than this recording; `level` is ignored.
+        attach: gives what goes with the samples, from the constant gain and, once all is written, the levels.
     """
 
     target: Target
@@ -50,6 +52,7 @@ class Rendering:
     seed: int
     overwrite: bool
     gain_db: float | None = None
+    attach: Attach | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,7 @@ def render(
         fixed_db = rendering.gain_db
     if fixed_db is not None:
         factor = db_to_linear(fixed_db)
-        with _open(rendering, frames) as writer:
+        with _open(rendering, frames, fixed_db, meter) as writer:
             for block in measured:
                 writer.write(block * factor if fixed_db != 0.0 else block)
         return Rendered(level_gain_db=fixed_db, levels=shifted(meter.result(), fixed_db), warnings=())
@@ -92,7 +95,7 @@ def render(
         levels = meter.result()
         gain_db, warnings = level_gain_db(policy, levels, rendering.match_lufs, output_format.is_float)
         factor = db_to_linear(gain_db)
-        with _open(rendering, frames) as writer:
+        with _open(rendering, frames, gain_db, meter) as writer:
             for done, block in read_spool(spool, output_format.channels):
                 writer.write(block * factor if gain_db != 0.0 else block)
                 if progress is not None:
@@ -150,17 +153,24 @@ def _metered(
         yield block
 
 
-def _open(rendering: Rendering, frames: int) -> AbstractContextManager[AudioWriter]:
-    if isinstance(rendering.target, Path):
+def _open(
+    rendering: Rendering, frames: int, gain_db: float, meter: LevelsMeter
+) -> AbstractContextManager[AudioWriter]:
+    attachments = Attachments()
+    if rendering.attach is not None:
+        attachments = rendering.attach(gain_db, lambda: shifted(meter.result(), gain_db))
+    target, output_format, dither = rendering.target, rendering.output_format, rendering.dither
+    if isinstance(target, Path):
         return open_writer(
-            rendering.target,
-            rendering.output_format,
+            target,
+            output_format,
             overwrite=rendering.overwrite,
-            dither=rendering.dither,
+            dither=dither,
             seed=rendering.seed,
+            attachments=attachments,
         )
     return open_pipe_writer(
-        rendering.target, rendering.output_format, frames=frames, dither=rendering.dither, seed=rendering.seed
+        target, output_format, frames=frames, dither=dither, seed=rendering.seed, attachments=attachments
     )
 
 

@@ -103,6 +103,23 @@ def read_gain_net(path: Path) -> GainNet:
     return build_gain_net(config, tensors)
 
 
+def digest_of(model: str) -> str:
+    """Return the SHA-256 of a model's file, in hexadecimal.
+
+    Raises:
+        UnknownModelError: No such name.
+        WeightsUnavailableError: No such file.
+    """
+    if not model.endswith(".safetensors"):
+        return _entry(model).sha256
+    try:
+        with Path(model).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        hint = "Check the path, or give the name of a model."
+        raise WeightsUnavailableError(f"cannot read {model}: {error}", hint=hint) from error
+
+
 def _entry(name: str) -> WeightsEntry:
     entries = list_entries()
     for entry in entries:

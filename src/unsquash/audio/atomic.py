@@ -8,7 +8,7 @@ import io
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,8 +58,14 @@ def atomic_output(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     _sync_folder(target.parent)
 
 
-def copy_file(source: Path, target: Path, *, overwrite: bool = False) -> None:
-    """Copy a file bit for bit, as atomically as any output.
+def copy_file(
+    source: Path,
+    target: Path,
+    *,
+    overwrite: bool = False,
+    finish: Callable[[BinaryIO], None] | None = None,
+) -> None:
+    """Copy a file bit for bit, as atomically as any output; `finish` may change the copy in the end.
 
     Raises:
         AudioReadError: the source cannot be read.
@@ -73,6 +79,8 @@ def copy_file(source: Path, target: Path, *, overwrite: bool = False) -> None:
         ) from error
     with reading, atomic_output(target, overwrite=overwrite) as writing, output_errors(f"'{target}'"):
         shutil.copyfileobj(reading, writing, _COPY_BYTES)
+        if finish is not None:
+            finish(writing)
 
 
 def write_all(stream: BinaryIO | io.RawIOBase, data: bytes) -> None:

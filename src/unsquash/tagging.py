@@ -1,0 +1,120 @@
+"""What an output says about itself: the input's tags, and what was done to the sound."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from unsquash.analysis.levels import Levels
+from unsquash.audio import Attachments, AudioInfo, OutputFormat
+from unsquash.options import RestoreOptions
+from unsquash.plan import ModelInversion, Plan
+from unsquash.tags import Outcome, Pairs, TagCarrier, TagWishes
+
+_CHANNEL_NAMES = {1: "mono", 2: "stereo"}
+
+
+class Tagging:
+    """Gives one output its tags.
+
+    Args:
+        path: the input's file.
+        info: what it holds.
+        output_format: of the output.
+        options: what the user wants.
+        plan: what is done to the sound.
+        part: the first sample of the output in the input, and the one after its last.
+        changed: whether samples differ from the input's.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: AudioInfo,
+        output_format: OutputFormat,
+        options: RestoreOptions,
+        plan: Plan,
+        *,
+        part: tuple[int, int],
+        changed: bool,
+    ) -> None:
+        wishes = TagWishes(keep=options.tags, art=options.art, replaygain=options.replaygain)
+        self._carrier = TagCarrier(path, info.container, info.subtype, wishes)
+        self._info = info
+        self._format = output_format
+        self._options = options
+        self._plan = plan
+        self._part = part
+        self._changed = changed
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be carried; complete once the output is."""
+        return self._carrier.warnings
+
+    def attach(self, level_gain_db: float, levels: Callable[[], Levels]) -> Attachments:
+        """Return what goes into the output beside its samples.
+
+        Args:
+            level_gain_db: the constant gain of the output.
+            levels: tells the levels of the output, once all of it is written.
+        """
+        provenance: Pairs = []
+        if self._changed and self._options.tags:
+            provenance = describe_treatment(self._plan, self._options, level_gain_db)
+        container, subtype = self._format.container, self._format.subtype
+        return Attachments(
+            strings=self._carrier.strings(container, subtype, provenance),
+            header_chunks=b""
+            if container not in ("WAV", "RF64")
+            else self._carrier.header_chunks(self._outcome(None), provenance),
+            finish=lambda file: self._carrier.write(
+                file, container, subtype, self._outcome(levels()), provenance
+            ),
+        )
+
+    def _outcome(self, levels: Levels | None) -> Outcome:
+        is_whole = self._part == (0, self._info.frames)
+        channels = _CHANNEL_NAMES.get(self._info.channels, f"{self._info.channels}ch")
+        return Outcome(
+            sample_rate=self._info.sample_rate,
+            start=self._part[0],
+            stop=self._part[1],
+            is_whole=is_whole,
+            changed=self._changed or not is_whole,
+            integrated_lufs=None if levels is None else levels.integrated_lufs,
+            true_peak_dbtp=None if levels is None else levels.true_peak_dbtp,
+            loudness_range_lu=None if levels is None else levels.loudness_range_lu,
+            coding=f"A=PCM,F={self._info.sample_rate},W={self._format.bit_depth or 32},"
+            f"M={channels},T=unsquash {version('unsquash')}",
+        )
+
+
+def describe_treatment(plan: Plan, options: RestoreOptions, level_gain_db: float) -> Pairs:
+    """Return fields that say what was done to the sound, so that a library can be searched for it."""
+    pairs: Pairs = [("UNSQUASH_VERSION", version("unsquash")), ("UNSQUASH_METHOD", plan.method)]
+    for stage in plan.stages:
+        if isinstance(stage, ModelInversion):
+            settings = dataclasses.asdict(stage.params)
+            words = [f"{name}={value:g}" for name, value in settings.items() if isinstance(value, float)]
+            words += [f"{name}={value}" for name, value in settings.items() if isinstance(value, str)]
+            pairs.append(("UNSQUASH_PARAMETERS", " ".join(words)))
+        else:
+            from unsquash.weights import digest_of
+
+            pairs.append(("UNSQUASH_MODEL", stage.model))
+            pairs.append(("UNSQUASH_MODEL_SHA256", digest_of(stage.model)))
+        if stage.max_gain_db is not None:
+            pairs.append(("UNSQUASH_MAX_GAIN", f"{stage.max_gain_db:g} dB"))
+        pairs.append(("UNSQUASH_STRENGTH", f"{options.strength:g}"))
+    pairs.append(("UNSQUASH_LEVEL_GAIN", f"{level_gain_db:.4f} dB"))
+    return pairs
+
+
+def keep_mtime(source: Path, target: Path) -> None:
+    """Give a file the modification time of another."""
+    stat = source.stat()
+    os.utime(target, ns=(stat.st_atime_ns, stat.st_mtime_ns))
