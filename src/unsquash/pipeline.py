@@ -175,7 +175,16 @@ def restore_file(
             return report
         is_whole = (start, stop) == (0, audio.info.frames)
         changed = bool(plan.stages) or not isinstance(options.level, str)
-        tagging = Tagging(path, audio.info, output_format, options, plan, part=(start, stop), changed=changed)
+        tagging = Tagging(
+            path,
+            audio.info,
+            output_format,
+            options,
+            plan,
+            part=(start, stop),
+            changed=changed,
+            into_pipe=not isinstance(target, Path),
+        )
         if not changed and is_whole and isinstance(target, Path) and output_format.holds_as_is(audio.info):
             _copy(path, target, options, diagnosis.levels, tagging, overwrite=overwrite)
             return replace(

@@ -28,6 +28,7 @@ class Tagging:
         plan: what is done to the sound.
         part: the first sample of the output in the input, and the one after its last.
         changed: whether samples differ from the input's.
+        into_pipe: whether the output goes into a pipe, where nothing can be added after the samples.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Tagging:
         *,
         part: tuple[int, int],
         changed: bool,
+        into_pipe: bool = False,
     ) -> None:
         wishes = TagWishes(keep=options.tags, art=options.art, replaygain=options.replaygain)
         self._carrier = TagCarrier(path, info.container, info.subtype, wishes)
@@ -49,6 +51,7 @@ class Tagging:
         self._plan = plan
         self._part = part
         self._changed = changed
+        self._into_pipe = into_pipe
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -68,9 +71,9 @@ class Tagging:
         container, subtype = self._format.container, self._format.subtype
         return Attachments(
             strings=self._carrier.strings(container, subtype, provenance),
-            header_chunks=b""
-            if container not in ("WAV", "RF64")
-            else self._carrier.header_chunks(self._outcome(None), provenance),
+            header_chunks=self._carrier.header_chunks(self._outcome(None), provenance)
+            if self._into_pipe and container in ("WAV", "RF64")
+            else b"",
             finish=lambda file: self._carrier.write(
                 file, container, subtype, self._outcome(levels()), provenance
             ),

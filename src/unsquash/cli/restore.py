@@ -43,6 +43,16 @@ def restore(
     model: flags.Model = DEFAULT_MODEL,
     device: flags.Device = "auto",
     seed: flags.Seed = 0,
+    no_tags: Annotated[
+        bool, typer.Option("--no-tags", help="Leave the input's tags behind, and add none.")
+    ] = False,
+    no_art: Annotated[bool, typer.Option("--no-art", help="Leave cover art behind.")] = False,
+    replaygain: Annotated[
+        bool, typer.Option("--replaygain", help="Add fresh ReplayGain fields (R128 for Opus).")
+    ] = False,
+    keep_mtime: Annotated[
+        bool, typer.Option("--keep-mtime", help="Give the output the input's modification time.")
+    ] = False,
     overwrite: flags.Overwrite = False,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Examine and plan, write nothing.")
@@ -73,6 +83,10 @@ def restore(
         model=model,
         device=device,
         seed=seed,
+        tags=not no_tags,
+        art=not no_art,
+        replaygain=replaygain,
+        keep_mtime=keep_mtime,
     )
     if json and target == "-" and not dry_run:
         raise OptionError(
