@@ -56,14 +56,11 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> tuple[Dynamics, Fl
     """
     timebase = Timebase.between(source.info.sample_rate, net.config)
     device = next(net.parameters()).device
-    sums: torch.Tensor | None = None
     with torch.inference_mode():
+        sums = torch.zeros((1, 1 + 2 * net.config.embedding_channels), dtype=torch.float64, device=device)
         for start, stop in _windows(source.info.frames, source.info.sample_rate, timebase):
             heard = torch.from_numpy(timebase.to_net(source.read(start, stop) / peak)).to(device)
-            window_sums = net.embed(net.features(heard[None])).double()
-            sums = window_sums if sums is None else sums + window_sums
-        if sums is None:
-            raise OptionError("a file without samples has no dynamics", hint="Give a longer file.")
+            sums += net.embed(net.features(heard[None])).double()
         conditioning = net.pool(sums).float()
         assessment = net.assess(conditioning)
         probabilities = torch.softmax(assessment.logits[0], dim=0).double().cpu().numpy()

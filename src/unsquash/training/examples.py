@@ -29,6 +29,7 @@ EXCERPT_SAMPLES = 688 * QUANTUM_SAMPLES
 
 LEAD_IN_SAMPLES = 3 * SAMPLE_RATE // 2
 TAIL_SAMPLES = 4096
+SILENCE_POWER = 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +51,12 @@ class NetExample:
 
 def make_example(mixer: Mixer, rng: np.random.Generator, plugin_share: float) -> Example:
     """Draw an original and degrade it; the processors have settled before the excerpt begins."""
-    original = mixer.draw(LEAD_IN_SAMPLES + EXCERPT_SAMPLES + TAIL_SAMPLES, rng)
-    example = degrade(original, rng, plugin_share=plugin_share)
     inside = slice(LEAD_IN_SAMPLES, LEAD_IN_SAMPLES + EXCERPT_SAMPLES)
+    silent = True
+    while silent:
+        original = mixer.draw(LEAD_IN_SAMPLES + EXCERPT_SAMPLES + TAIL_SAMPLES, rng)
+        silent = float(np.square(original[:, inside]).mean()) < SILENCE_POWER
+    example = degrade(original, rng, plugin_share=plugin_share)
     return Example(
         original=example.original[:, inside],
         squashed=example.squashed[:, inside],

@@ -58,8 +58,8 @@ class Trainer:
         loss = loss + recipe.assessment_weight * assessment_loss(assessment, batch.verdict, batch.amount_db)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimizer.step()
+        if torch.isfinite(torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)):
+            self.optimizer.step()
         self.progress.step += 1
         self._update_average()
         return float(loss.detach())
@@ -110,10 +110,11 @@ def train(
     pool = Pool(recipe.pool_examples)
     first = trainer.progress.examples
     producers = Workers(source, workers, first)
-    before_s, begun, losses = trainer.progress.elapsed_s, time.monotonic(), []
+    losses: list[float] = []
     try:
         while pool.received < min(recipe.pool_examples, 8 * recipe.batch):
             _refill(pool, producers, wait=True)
+        before_s, begun = trainer.progress.elapsed_s, time.monotonic()
         while (sitting_s := time.monotonic() - begun) < 60.0 * minutes:
             trainer.progress.elapsed_s = before_s + sitting_s
             done = trainer.progress.elapsed_s / (60.0 * recipe.minutes)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from unsquash.analysis.dynamics import WINDOW_S, WINDOWS, Dynamics, survey
+from unsquash.audio import ArraySource, AudioInfo
+from unsquash.errors import OptionError
+from unsquash.nets.gain import GainNet, GainNetConfig
+from unsquash.units import Float64Array
+
+CONFIG = GainNetConfig(
+    mel_bands=8, fine_channels=4, coarse_channels=4, embedding_channels=4, embedding_dilations=(1,)
+)
+
+
+@pytest.fixture(scope="module")
+def net() -> GainNet:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    return GainNet(CONFIG).eval()
+
+
+def with_logits(net: GainNet, none: float, limited: float, compressed: float) -> GainNet:
+    """The network with its verdict fixed."""
+    fixed = GainNet(CONFIG).eval()
+    fixed.load_state_dict(net.state_dict())
+    last = fixed.assessor[2]
+    torch.nn.init.zeros_(last.weight)
+    with torch.no_grad():
+        last.bias[:] = torch.tensor([none, limited, compressed, 0.0, 1.0, 0.0])
+    return fixed
+
+
+class CountingSource:
+    """Hours of noise that exists only where it is read."""
+
+    def __init__(self, info: AudioInfo) -> None:
+        self.info = info
+        self.reads: list[tuple[int, int]] = []
+
+    def read(self, start: int = 0, stop: int | None = None) -> Float64Array:
+        assert stop is not None
+        self.reads.append((start, stop))
+        return np.random.default_rng(start).uniform(-0.5, 0.5, (self.info.channels, stop - start))
+
+    def blocks(
+        self, start: int = 0, stop: int | None = None, block_frames: int = 1
+    ) -> Iterator[Float64Array]:
+        raise AssertionError("the survey must not read the whole file")
+
+
+def source_of(seconds: float, sample_rate: int = 8_000) -> CountingSource:
+    info = ArraySource(np.zeros((1, 1)), sample_rate).info
+    fields = {name: getattr(info, name) for name in info.__dataclass_fields__}
+    return CountingSource(AudioInfo(**(fields | {"frames": int(seconds * sample_rate)})))
+
+
+def test_reading_is_bounded_spread_out_and_repeatable(net: GainNet) -> None:
+    source = source_of(3 * 3600)
+    first, conditioning = survey(source, 0.5, net)
+    assert len(source.reads) == WINDOWS
+    assert sum(stop - start for start, stop in source.reads) < 1.01 * WINDOWS * WINDOW_S * 8_000
+    assert source.reads[0][0] == 0
+    assert source.reads[-1][1] == source.info.frames
+    gaps = np.diff([start for start, _ in source.reads])
+    assert gaps.max() - gaps.min() <= 1
+    second, again = survey(source, 0.5, net)
+    assert second == first
+    np.testing.assert_array_equal(again, conditioning)
+    assert conditioning.shape == (2 * CONFIG.embedding_channels,)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.5, 20.0, 100.0])
+def test_a_short_file_is_read_whole_and_once(net: GainNet, seconds: float) -> None:
+    source = source_of(seconds)
+    _, conditioning = survey(source, 0.5, net)
+    assert np.isfinite(conditioning).all()
+    assert source.reads[0][0] == 0
+    assert source.reads[-1][1] == source.info.frames
+    assert all(stop == start for (_, stop), (start, _) in zip(source.reads, source.reads[1:], strict=False))
+
+
+def test_only_the_level_relative_to_the_peak_matters(net: GainNet) -> None:
+    samples = np.random.default_rng(0).uniform(-1.0, 1.0, (2, 30_000))
+    _, one = survey(ArraySource(samples, 44_100), 1.0, net)
+    _, two = survey(ArraySource(0.01 * samples[::-1].copy(), 44_100), 0.01, net)
+    np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("logits", "verdict"),
+    [((5.0, 0.0, 0.0), "none"), ((0.0, 5.0, 0.0), "limited"), ((0.0, 0.0, 5.0), "compressed")],
+)
+def test_the_verdict_follows_the_network_with_its_probability(
+    net: GainNet, logits: tuple[float, float, float], verdict: str
+) -> None:
+    dynamics, _ = survey(source_of(1.0), 0.5, with_logits(net, *logits))
+    assert dynamics.verdict == verdict
+    assert 0.98 < dynamics.confidence < 1.0
+    assert 0.0 < dynamics.mean_gain_reduction_db < dynamics.max_gain_reduction_db
+
+
+@pytest.mark.parametrize(
+    "field", [{"confidence": 1.5}, {"verdict": "loud"}, {"mean_gain_reduction_db": -1.0}]
+)
+def test_impossible_dynamics_cannot_be_made(field: dict[str, object]) -> None:
+    values = {
+        "verdict": "none",
+        "confidence": 0.5,
+        "mean_gain_reduction_db": 0.0,
+        "max_gain_reduction_db": 0.0,
+    }
+    with pytest.raises(OptionError):
+        Dynamics(**(values | field))  # type: ignore[arg-type]

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from unsquash.errors import AudioReadError
+from unsquash.training.corpus import PEAK, SAMPLE_RATE, load_corpus
+
+
+def test_decodes_splits_by_artist_and_never_opens_the_benchmark(corpus_folder: Path, tmp_path: Path) -> None:
+    tracks = load_corpus(corpus_folder, tmp_path, validation_artists=["b"])
+    assert [track.artist for track in tracks] == ["a", "b", "a", "a", "c"]
+    assert [track.part for track in tracks].count("validation") == 1
+    assert all(np.abs(track.samples).max() == PEAK for track in tracks)
+    assert all(track.samples.shape == (4 * SAMPLE_RATE, 2) for track in tracks)
+    assert not any("bench" in path.name for path in tmp_path.iterdir())
+
+
+def test_the_second_time_nothing_is_decoded(corpus_folder: Path, tmp_path: Path) -> None:
+    load_corpus(corpus_folder, tmp_path, validation_artists=[])
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    load_corpus(corpus_folder, tmp_path, validation_artists=[])
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == times
+
+
+def test_mono_of_another_rate_becomes_stereo_at_44100(tmp_path: Path) -> None:
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    soundfile.write(audio / "a.wav", 0.1 * np.sin(np.arange(48_000 * 2) / 20), 48_000)
+    header = "file,kind,split,artist_or_repo,licence,plr_db\n"
+    (audio / "catalog.csv").write_text(header + "a.wav,mix,train,a,CC0,\n")
+    (track,) = load_corpus(audio, tmp_path / "cache", validation_artists=[])
+    assert track.samples.shape == (2 * SAMPLE_RATE, 2)
+    np.testing.assert_array_equal(track.samples[:, 0], track.samples[:, 1])
+
+
+def test_a_folder_without_catalogue_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AudioReadError, match=r"catalog\.csv"):
+        load_corpus(tmp_path, tmp_path, validation_artists=[])

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unsquash.nets.features import Features
+from unsquash.training.degrade import Example
+from unsquash.training.examples import EXCERPT_SAMPLES, Source, Workers, to_control_rate
+from unsquash.training.mixes import Mixer
+from unsquash.units import Float64Array
+
+
+@pytest.fixture
+def source(corpus_folder: Path, cache_folder: Path) -> Source:
+    return Source(
+        audio=corpus_folder,
+        cache=cache_folder,
+        validation_artists=("b",),
+        mel_bands=8,
+        seed=3,
+        plugin_share=0.0,
+    )
+
+
+def test_mixes_are_full_length_and_normalized_whatever_is_drawn(source: Source) -> None:
+    mixer = Mixer(source.tracks("train"))
+    for seed in range(30):
+        original = mixer.draw(50_000, np.random.default_rng(seed))
+        assert original.shape == (2, 50_000)
+        assert np.abs(original).max() == pytest.approx(1.0)
+
+
+def test_the_control_rate_target_is_the_gain_relative_to_where_least_was_done(music: Float64Array) -> None:
+    samples = music[:, : 64 * 1024]
+    gain = np.full_like(samples, 10 ** (-3.0 / 20))
+    gain[:, : 10 * 1024] = 10 ** (-9.0 / 20)
+    example = Example(
+        original=samples, squashed=gain * samples, gain=gain, kind="limited", chain=("limiter",)
+    )
+    made = to_control_rate(example, Features(8, 44_100))
+    assert made.features.shape == (8 + 20, 256)
+    np.testing.assert_allclose(made.reduction_db[:160], 6.0, atol=0.01)
+    np.testing.assert_allclose(made.reduction_db[160:], 0.0, atol=0.01)
+    assert made.energy.mean() == pytest.approx(1.0, rel=1e-5)
+    assert made.amount_db[1] == pytest.approx(6.0, abs=0.01)
+
+
+@pytest.mark.slow
+def test_examples_depend_on_seed_and_number_only(source: Source) -> None:
+    first = list(islice(source.generate("train", 0, 1), 3))
+    skipping = list(islice(source.generate("train", 0, 2), 2))
+    np.testing.assert_array_equal(first[2].features, skipping[1].features)
+    assert not np.array_equal(first[0].features, first[1].features)
+    assert first[0].features.shape[1] == EXCERPT_SAMPLES // 256
+
+
+@pytest.mark.slow
+def test_workers_deliver_the_same_examples(source: Source) -> None:
+    expected = next(source.generate("train", 4, 1))
+    workers = Workers(source, 1, 4)
+    try:
+        received = workers.take(wait=True)
+    finally:
+        workers.stop()
+    assert received is not None
+    np.testing.assert_array_equal(received.features, expected.features)

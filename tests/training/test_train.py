@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unsquash.errors import OptionError
+from unsquash.training.checkpoint import load_state, save_net, save_state
+from unsquash.training.examples import NetExample, Source
+from unsquash.training.recipe import Recipe, load_recipe
+from unsquash.training.train import Pool, Trainer, train
+from unsquash.training.validate import collate, si_sdr_db, validate
+from unsquash.weights import read_gain_net
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def an_example(seed: int) -> NetExample:
+    """Features of which one is the answer."""
+    rng = np.random.default_rng(seed)
+    reduction_db = np.repeat(rng.uniform(0.0, 8.0, 64), 16).astype(np.float16)
+    features = rng.standard_normal((28, 256)).astype(np.float16)
+    features[seed % 2] = reduction_db[::4] / 4
+    return NetExample(
+        features=features,
+        reduction_db=reduction_db,
+        energy=np.ones(1024, dtype=np.float32),
+        verdict=seed % 3,
+        amount_db=np.array([4.0, 8.0, 2.0], dtype=np.float32),
+    )
+
+
+def test_one_batch_is_overfitted(tiny_recipe: Recipe) -> None:
+    recipe = dataclasses.replace(tiny_recipe, ema_decay=0.5)
+    trainer = Trainer(recipe, torch.device("cpu"))
+    examples = [an_example(0), an_example(1)]
+    before = validate(trainer.average, examples, torch.device("cpu"))["gain_limited_db"]
+    for step in range(60):
+        trainer.step(collate(examples), step / 60, np.random.default_rng(step))
+    after = validate(trainer.average, examples, torch.device("cpu"))
+    assert before < 1.0
+    assert after["gain_limited_db"] > 8.0
+    assert after["verdict_right"] == 1.0
+
+
+def test_a_resumed_training_goes_on_where_it_stopped(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    batch = collate([an_example(0), an_example(1)])
+    first = Trainer(tiny_recipe, torch.device("cpu"))
+    for step in range(3):
+        first.step(batch, 0.1, np.random.default_rng(step))
+    save_state(first.net, first.average, first.optimizer, first.progress, tmp_path / "state.safetensors")
+    second = Trainer(tiny_recipe, torch.device("cpu"))
+    second.progress = load_state(second.net, second.average, second.optimizer, tmp_path / "state.safetensors")
+    assert second.progress == first.progress
+    losses = [trainer.step(batch, 0.1, np.random.default_rng(9)) for trainer in (first, second)]
+    assert losses[0] == losses[1]
+    for one, two in zip(first.net.parameters(), second.net.parameters(), strict=True):
+        torch.testing.assert_close(one, two)
+
+
+def test_the_shipped_file_rebuilds_the_network(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(tiny_recipe, torch.device("cpu"))
+    save_net(trainer.average, tmp_path / "model.safetensors")
+    net = read_gain_net(tmp_path / "model.safetensors")
+    assert net.config == tiny_recipe.net
+    torch.testing.assert_close(net.leave.weight, trainer.average.leave.weight, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_whole_way_from_audio_to_weights(
+    tiny_recipe: Recipe, corpus_folder: Path, cache_folder: Path, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(
+        tiny_recipe, minutes=0.05, validation_examples=2, validation_artists=("b",), pool_examples=4
+    )
+    source = Source(
+        audio=corpus_folder,
+        cache=cache_folder,
+        validation_artists=recipe.validation_artists,
+        mel_bands=recipe.net.mel_bands,
+        seed=recipe.seed,
+        plugin_share=0.0,
+    )
+    train(recipe, source, tmp_path, device="cpu", workers=1, minutes=0.05, resume=False)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] > 0
+    assert rows[-1]["examples"] >= 4
+    assert read_gain_net(tmp_path / "model.safetensors").config == recipe.net
+
+
+def test_the_pool_keeps_the_latest() -> None:
+    pool = Pool(2)
+    for verdict in (0, 1, 2):
+        pool.add(dataclasses.replace(an_example(0), verdict=verdict))
+    drawn = pool.draw(50, np.random.default_rng(0)).verdict
+    assert set(drawn.tolist()) == {1, 2}
+
+
+def test_crops_of_features_and_targets_stay_together() -> None:
+    example = an_example(0)
+    crop = collate([example]).cropped(64, np.random.default_rng(1))
+    np.testing.assert_array_equal(crop.reduction_db[0, ::4] / 4, crop.features[0, 0])
+
+
+def test_si_sdr_of_a_constant_gain_is_capped_and_of_a_known_error_is_known() -> None:
+    energy = torch.ones((2, 1000))
+    error_db = torch.full((2, 1000), 5.0)
+    error_db[1, ::2] = 5.5
+    first, second = si_sdr_db(error_db, energy).tolist()
+    assert first == pytest.approx(40.0)
+    assert second == pytest.approx(-20 * np.log10(np.tanh(0.25 * np.log(10) / 20)), abs=0.05)
+
+
+def test_every_shipped_recipe_loads() -> None:
+    recipes = sorted((REPOSITORY / "models").glob("*/recipe.toml"))
+    assert recipes
+    for path in recipes:
+        recipe = load_recipe(path)
+        assert recipe.name == path.parent.name
+        assert recipe.validation_artists
+
+
+@pytest.mark.parametrize(
+    "text", ["name = ", "colour = 1", "name = 'x'\nbatch = 0", "name = 'x'\n[net]\nfoo = 1"]
+)
+def test_a_wrong_recipe_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(OptionError):
+        load_recipe(tmp_path / "recipe.toml")
