@@ -26,6 +26,8 @@ class Recipe:
     batch: int = 12
     crop_frames: int = 1376
     pool_examples: int = 3000
+    reuse: float = 6.0
+    """How often an example is drawn on average; new ones wait where they come faster."""
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup_steps: int = 100

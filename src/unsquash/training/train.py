@@ -82,6 +82,7 @@ class Pool:
         self._capacity = capacity
         self._examples: list[NetExample] = []
         self.received = 0
+        self.drawn = 0
 
     def add(self, example: NetExample) -> None:
         """Keep an example, in the place of the oldest if the pool is full."""
@@ -93,6 +94,7 @@ class Pool:
 
     def draw(self, count: int, rng: np.random.Generator) -> Batch:
         """Draw a batch at random."""
+        self.drawn += count
         return collate([self._examples[int(i)] for i in rng.integers(len(self._examples), size=count)])
 
 
@@ -120,7 +122,8 @@ def train(
             done = trainer.progress.elapsed_s / (60.0 * recipe.minutes)
             if done >= 1.0:
                 break
-            _refill(pool, producers, wait=False)
+            if pool.received * recipe.reuse <= pool.drawn + 8 * recipe.batch:
+                _refill(pool, producers, wait=False)
             rng = np.random.default_rng([recipe.seed, 7, trainer.progress.step])
             losses.append(trainer.step(pool.draw(recipe.batch, rng), done, rng))
             trainer.progress.examples = first + pool.received
