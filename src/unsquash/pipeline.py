@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,16 +22,15 @@ from unsquash.audio import (
     OutputFormat,
     check_target,
     choose_format,
-    copy_file,
     open_audio,
     spooled,
     wants_dither,
 )
 from unsquash.errors import OptionError, OutputExistsError
-from unsquash.options import RestoreOptions
+from unsquash.options import LevelPolicy, RestoreOptions
 from unsquash.plan import Plan, make_plan, needs_network
 from unsquash.rendering import Progress, Rendering, Target, level_gain_db, render
-from unsquash.stages import GainObserver, GainSummary, restored_blocks
+from unsquash.stages import GainObserver, GainSummary, network_on, restored_blocks
 from unsquash.tagging import Tagging, keep_mtime
 from unsquash.units import FloatArray, db_to_linear
 
@@ -186,14 +184,14 @@ def restore_file(
             into_pipe=not isinstance(target, Path),
         )
         if not changed and is_whole and isinstance(target, Path) and output_format.holds_as_is(audio.info):
-            _copy(path, target, options, diagnosis.levels, tagging, overwrite=overwrite)
+            tagging.copy(target, diagnosis.levels, overwrite=overwrite)
             return replace(
                 report, status="unchanged", levels=diagnosis.levels, warnings=plan.warnings + tagging.warnings
             )
         rendering = Rendering(
             target=target,
             output_format=output_format,
-            level=options.level if changed else "keep",
+            level=_level(options, diagnosis, changed=changed),
             match_lufs=diagnosis.levels.integrated_lufs,
             dither=wants_dither(options.dither, audio.info, output_format, changed=changed),
             seed=options.seed,
@@ -213,18 +211,6 @@ def restore_file(
             levels=rendered.levels,
             warnings=plan.warnings + rendered.warnings + tagging.warnings,
         )
-
-
-def _copy(
-    path: Path, target: Path, options: RestoreOptions, levels: Levels, tagging: Tagging, *, overwrite: bool
-) -> None:
-    """Copy a file bit for bit; only tags that the user asked to be otherwise are."""
-    finish = None
-    if options.replaygain or not (options.tags and options.art):
-        finish = tagging.attach(0.0, lambda: levels).finish
-    copy_file(path, target, overwrite=overwrite, finish=finish)
-    if options.keep_mtime:
-        keep_mtime(path, target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,24 +271,10 @@ def check_separate(source: Path, target: Path) -> None:
         )
 
 
-@lru_cache(maxsize=1)
-def load_network(model: str, device: str) -> GainNet:
-    """Load a gain network onto a device, once for all files that a process restores.
-
-    Raises:
-        ModelError: its weights cannot be loaded.
-        DeviceError: the device is absent.
-    """
-    from unsquash.nets.device import resolve_device  # loads torch
-    from unsquash.weights import load_gain_net
-
-    return load_gain_net(model).to(resolve_device(device))
-
-
 def _decide(
     source: AudioSource, options: RestoreOptions, progress: Progress | None
 ) -> tuple[Diagnosis, Plan, GainNet | None]:
-    net = load_network(options.model, options.device) if needs_network(options) else None
+    net = network_on(options.device, options.model) if needs_network(options) else None
     diagnosis = analysis.analyze(source, net=net, progress=progress)
     return diagnosis, make_plan(diagnosis, options), net
 
@@ -315,6 +287,12 @@ def _part(options: RestoreOptions, info: AudioInfo) -> tuple[int, int]:
         length_s = info.frames / info.sample_rate
         raise OptionError(f"nothing lies between start and end: the recording lasts {length_s:.3f} s")
     return start, stop
+
+
+def _level(options: RestoreOptions, diagnosis: Diagnosis, *, changed: bool) -> LevelPolicy | float:
+    """Return the level policy; what is left alone keeps its level unless an integer cannot hold its peak."""
+    peak_dbfs = diagnosis.levels.sample_peak_dbfs
+    return options.level if changed or (peak_dbfs is not None and peak_dbfs > 0.0) else "keep"
 
 
 def _output_format(info: AudioInfo, target: Target, options: RestoreOptions, frames: int) -> OutputFormat:

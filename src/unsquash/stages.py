@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,20 @@ class GainSummary:
 
     mean_db: float
     max_db: float
+
+
+@lru_cache(maxsize=1)
+def network_on(device: str, model: str) -> GainNet:
+    """Load a gain network onto a device, once for all files that a process restores.
+
+    Raises:
+        ModelError: its weights cannot be loaded.
+        DeviceError: the device is absent.
+    """
+    from unsquash.nets.device import resolve_device  # loads torch
+    from unsquash.weights import load_gain_net
+
+    return load_gain_net(model).to(resolve_device(device))
 
 
 def restored_blocks(

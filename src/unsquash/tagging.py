@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from unsquash.analysis.levels import Levels
-from unsquash.audio import Attachments, AudioInfo, OutputFormat
+from unsquash.audio import Attachments, AudioInfo, OutputFormat, copy_file
 from unsquash.options import RestoreOptions
 from unsquash.plan import ModelInversion, Plan
 from unsquash.tags import Outcome, Pairs, TagCarrier, TagWishes
@@ -45,6 +45,7 @@ class Tagging:
     ) -> None:
         wishes = TagWishes(keep=options.tags, art=options.art, replaygain=options.replaygain)
         self._carrier = TagCarrier(path, info.container, info.subtype, wishes)
+        self._path = path
         self._info = info
         self._format = output_format
         self._options = options
@@ -78,6 +79,21 @@ class Tagging:
                 file, container, subtype, self._outcome(levels()), provenance
             ),
         )
+
+    def copy(self, target: Path, levels: Levels, *, overwrite: bool) -> None:
+        """Copy the input bit for bit; only tags that the user asked to be otherwise are.
+
+        Args:
+            target: the output.
+            levels: of the input.
+            overwrite: replace an existing target.
+        """
+        finish = None
+        if self._options.replaygain or not (self._options.tags and self._options.art):
+            finish = self.attach(0.0, lambda: levels).finish
+        copy_file(self._path, target, overwrite=overwrite, finish=finish)
+        if self._options.keep_mtime:
+            keep_mtime(self._path, target)
 
     def _outcome(self, levels: Levels | None) -> Outcome:
         is_whole = self._part == (0, self._info.frames)

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from unsquash.analysis.diagnosis import analyze
-from unsquash.analysis.levels import Levels, LevelsMeter
+from unsquash.analysis.levels import LevelsMeter
 from unsquash.audio import (
     AudioInfo,
     OutputFormat,
     check_target,
     choose_format,
-    copy_file,
     open_audio,
     wants_dither,
 )
@@ -26,7 +25,7 @@ from unsquash.batch.jobs import Job
 from unsquash.batch.joined import JoinedSource, cut_stream
 from unsquash.batch.pooling import pool_diagnoses, pool_levels
 from unsquash.options import LevelPolicy, RestoreOptions
-from unsquash.pipeline import FileRestoration, check_separate, load_network
+from unsquash.pipeline import FileRestoration, check_separate
 from unsquash.plan import make_plan, needs_network
 from unsquash.rendering import (
     Progress,
@@ -37,7 +36,8 @@ from unsquash.rendering import (
     read_spool,
     render,
 )
-from unsquash.stages import GainObserver, GainSummary, restored_blocks
+from unsquash.stages import GainObserver, network_on, restored_blocks
+from unsquash.tagging import Tagging, keep_mtime
 from unsquash.units import FloatArray
 
 
@@ -92,7 +92,7 @@ class _Album:
         self._sources = sources
         self._total = sum(source.info.frames for source in sources)
         self._progress = progress
-        self._net = load_network(options.model, options.device) if needs_network(options) else None
+        self._net = network_on(options.device, options.model) if needs_network(options) else None
         done = 0
         found = []
         for source in sources:
@@ -129,44 +129,69 @@ class _Album:
         for stretch, stream, watching in zip(self._stretches, streams, observers, strict=True):
             lengths = [track.info.frames for track in stretch]
             for track, observer, blocks in zip(stretch, watching, cut_stream(stream, lengths), strict=True):
-                rendered = render(
-                    blocks,
-                    self._rendering(track, gain_db, changed=True),
-                    frames=track.info.frames,
-                    progress=self._onward(phase, done),
-                )
+                gain = observer if self.plan.stages else None
+                progress = self._onward(phase, done)
+                restorations.append(self._write(track, blocks, gain_db, remarks, gain, progress))
                 done += track.info.frames
-                report = self.report(
-                    track,
-                    status="restored",
-                    gain=observer.summary() if self.plan.stages else None,
-                    level_gain_db=gain_db,
-                    levels=rendered.levels,
-                )
-                restorations.append(replace(report, warnings=report.warnings + remarks))
         return restorations
 
     def carry_over(self, track: Track) -> FileRestoration:
         """Copy a track that needs nothing, or convert it."""
-        source, target = track.job.source, track.job.target
+        job = track.job
+        if not track.output_format.holds_as_is(track.info):
+            with open_audio(job.source) as audio:
+                return self._write(track, audio.blocks(), 0.0, (), None, None)
+        tagging = self._tagging(track)
+        tagging.copy(job.target, self._diagnosis.levels, overwrite=job.overwrite)
         report = self.report(track, status="unchanged")
-        if track.output_format.holds_as_is(track.info):
-            copy_file(source, target, overwrite=track.job.overwrite)
-            return report
-        with open_audio(source) as audio:
-            rendering = self._rendering(track, 0.0, changed=False)
-            rendered = render(audio.blocks(), rendering, frames=track.info.frames)
-        return replace(report, levels=rendered.levels)
+        return replace(report, warnings=report.warnings + tagging.warnings)
 
-    def report(
+    def _write(
         self,
         track: Track,
-        *,
-        status: str,
-        gain: GainSummary | None = None,
-        level_gain_db: float = 0.0,
-        levels: Levels | None = None,
+        blocks: Iterator[FloatArray],
+        gain_db: float,
+        remarks: tuple[str, ...],
+        observer: GainObserver | None,
+        progress: Progress | None,
     ) -> FileRestoration:
+        """Write one track; `observer` has seen its gain by then."""
+        tagging = self._tagging(track)
+        rendering = Rendering(
+            target=track.job.target,
+            output_format=track.output_format,
+            level="keep",
+            match_lufs=None,
+            dither=wants_dither(self.options.dither, track.info, track.output_format, changed=self._changed),
+            seed=self.options.seed,
+            overwrite=track.job.overwrite,
+            gain_db=gain_db,
+            attach=tagging.attach,
+        )
+        rendered = render(blocks, rendering, frames=track.info.frames, progress=progress)
+        if self.options.keep_mtime:
+            keep_mtime(track.job.source, track.job.target)
+        report = self.report(track, status="restored" if self._changed else "unchanged")
+        return replace(
+            report,
+            gain=None if observer is None else observer.summary(),
+            level_gain_db=gain_db,
+            levels=rendered.levels,
+            warnings=report.warnings + remarks + tagging.warnings,
+        )
+
+    def _tagging(self, track: Track) -> Tagging:
+        return Tagging(
+            track.job.source,
+            track.info,
+            track.output_format,
+            self.options,
+            self.plan,
+            part=(0, track.info.frames),
+            changed=self._changed,
+        )
+
+    def report(self, track: Track, *, status: str) -> FileRestoration:
         """Return what is to be told of a track."""
         return FileRestoration(
             input=str(track.job.source),
@@ -176,11 +201,15 @@ class _Album:
             output_format=track.output_format,
             diagnosis=self._diagnosis,
             plan=self.plan,
-            gain=gain,
-            level_gain_db=level_gain_db,
-            levels=levels,
+            gain=None,
+            level_gain_db=0.0,
+            levels=None,
             warnings=self.plan.warnings,
         )
+
+    @property
+    def _changed(self) -> bool:
+        return bool(self.plan.stages) or not isinstance(self.options.level, str)
 
     def _policy(self) -> LevelPolicy | float:
         if self.options.level != "auto":
@@ -212,18 +241,6 @@ class _Album:
             for spool, source in zip(spools, self._sources, strict=True)
         ]
         return gain_db, remarks, kept
-
-    def _rendering(self, track: Track, gain_db: float, *, changed: bool) -> Rendering:
-        return Rendering(
-            target=track.job.target,
-            output_format=track.output_format,
-            level="keep",
-            match_lufs=None,
-            dither=wants_dither(self.options.dither, track.info, track.output_format, changed=changed),
-            seed=self.options.seed,
-            overwrite=track.job.overwrite,
-            gain_db=gain_db,
-        )
 
     def _onward(self, phase: str, before: int) -> Progress:
         """Return a progress function for a part that begins after `before` samples of the album."""

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from unsquash.audio import choose_format, open_audio
+from unsquash.batch.events import Checked, Finished, Listener, Planned, Progressed, Remark, Started
 from unsquash.batch.identity import same_content, settings_digest
 from unsquash.batch.jobs import Job, Unit, albums
 from unsquash.batch.ledger import Entry, Ledger, output_is_intact
 from unsquash.batch.leftovers import remove_leftovers
 from unsquash.batch.pool import WorkerDied, run_units
 from unsquash.batch.resources import affordable_jobs, choose_jobs, cores
-from unsquash.batch.settings import BatchOptions, Listener, Summary, preflight, runs_on_gpu
+from unsquash.batch.settings import BatchOptions, Summary, preflight, runs_on_gpu
 from unsquash.batch.tasks import Outcome, Progress, failed, make_folder, plan_unit, restore_unit
 from unsquash.errors import OutputError, OutputExistsError, UnsquashError
 from unsquash.options import RestoreOptions
@@ -75,10 +76,10 @@ class _Batch:
         jobs = self.batch.jobs or choose_jobs(len(units), network=network, on_gpu=on_gpu)
         affordable = affordable_jobs(network=network)
         if affordable is not None and jobs > affordable:
-            self.listener.remark(
-                f"memory may not suffice for {jobs} files at once; {affordable} would be safe"
+            self.listener(
+                Remark(text=f"memory may not suffice for {jobs} files at once, but for {affordable}")
             )
-        self.listener.planned(self.lengths_s, jobs)
+        self.listener(Planned(lengths_s=self.lengths_s, jobs=jobs))
         task = partial(plan_unit if self.batch.dry_run else restore_unit, options=self.options)
         try:
             run_units(
@@ -116,7 +117,7 @@ class _Batch:
         with ThreadPoolExecutor(cores()) as threads:
             for unit, intact in zip(units, threads.map(self._is_finished, units), strict=True):
                 checked += 1
-                self.listener.checking(checked, len(units))
+                self.listener(Checked(done=checked, total=len(units)))
                 if intact:
                     finished.add(unit)
         return finished
@@ -149,7 +150,7 @@ class _Batch:
         for number, unit in enumerate(units, start=1):
             if self._passes(unit, self._examine):
                 valid.append(unit)
-            self.listener.checking(number, len(units))
+            self.listener(Checked(done=number, total=len(units)))
             if self.stopping:
                 break
         return valid
@@ -198,12 +199,12 @@ class _Batch:
                     for job in unit.jobs:
                         self._settle(failed(job, error))
                     continue
-            self.listener.started(unit)
+            self.listener(Started(unit=unit))
             yield unit
 
     def _deliver(self, unit: Unit, message: Any) -> None:
         if isinstance(message, Progress):
-            self.listener.progressed(unit, message)
+            self.listener(Progressed(unit=unit, progress=message))
             return
         if isinstance(message, WorkerDied):
             error = UnsquashError(
@@ -256,4 +257,4 @@ class _Batch:
         if outcome.failure is not None:
             self.summary.last_failure = outcome.failure
             self.stopping = self.batch.fail_fast
-        self.listener.finished(outcome)
+        self.listener(Finished(outcome=outcome))

@@ -1,14 +1,11 @@
-"""How a batch is run, and who is told."""
+"""How a batch is run, and what it comes to."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from unsquash.batch.identity import digest
-from unsquash.batch.jobs import Unit
-from unsquash.batch.tasks import Failure, Outcome, Progress
+from unsquash.batch.tasks import Failure
 from unsquash.errors import OptionError
 from unsquash.options import RestoreOptions
 from unsquash.plan import describe_compressor, needs_network
@@ -44,28 +41,6 @@ class BatchOptions:
                 "existing outputs can be overwritten or skipped, not both",
                 hint="give --overwrite or --skip-existing",
             )
-
-
-class Listener(Protocol):
-    """Who is told how a batch goes; every call comes from the thread that runs the batch."""
-
-    def checking(self, done: int, total: int) -> None:
-        """So many of the files were looked at."""
-
-    def planned(self, lengths_s: dict[str, float], jobs: int) -> None:
-        """These files, by name, are to be done, so many at once."""
-
-    def remark(self, text: str) -> None:
-        """Something the user should know."""
-
-    def started(self, unit: Unit) -> None:
-        """Work begins on a unit."""
-
-    def progressed(self, unit: Unit, progress: Progress) -> None:
-        """Work on a unit goes on."""
-
-    def finished(self, outcome: Outcome) -> None:
-        """A file is done, for better or worse."""
 
 
 @dataclass(slots=True)
@@ -104,9 +79,9 @@ def preflight(options: RestoreOptions, *, album: bool) -> str | None:
         describe_compressor(options.profile, options.settings, options.link)
     if not needs_network(options):
         return None
-    from unsquash.weights import weights_path
+    from unsquash.weights import digest_of
 
-    return digest(weights_path(options.model))
+    return digest_of(options.model)
 
 
 def runs_on_gpu(options: RestoreOptions) -> bool:
