@@ -144,7 +144,7 @@ def parse(data: bytes) -> tuple[Pairs, list[Picture], list[str]]:
             pairs += _text_pairs(name, frame)
         elif name == "TXXX":
             key = _PICARD.get(frame.desc, frame.desc) or "TXXX"
-            pairs += [(key.upper(), str(text)) for text in frame.text]
+            pairs += [(key, str(text)) for text in frame.text]
         elif name == "COMM":
             key = f"COMMENT:{frame.desc}" if frame.desc else "COMMENT"
             pairs += [(key, str(text)) for text in frame.text]
@@ -168,11 +168,10 @@ def build(pairs: Pairs, pictures: list[Picture]) -> ID3:
     tag = ID3()
     totals: dict[str, str] = {}
     for name, values in _grouped(pairs).items():
-        if name in _TOTAL_NAMES:
-            totals[_TOTAL_NAMES[name]] = values[0]
-            continue
-        frame = _frame(name, values)
-        tag.add(frame)
+        if name.upper() in _TOTAL_NAMES:
+            totals[_TOTAL_NAMES[name.upper()]] = values[0]
+        else:
+            tag.add(_frame(name, values))
     for frame_name, total in totals.items():
         number = str(tag[frame_name].text[0]) if frame_name in tag else ""
         if "/" not in number:
@@ -220,9 +219,10 @@ def _text_pairs(name: str, frame: Any) -> Pairs:
     return pairs
 
 
-def _frame(name: str, values: list[str]) -> Any:
+def _frame(spelling: str, values: list[str]) -> Any:
     """Return the frame for a field."""
-    label, _, description = name.partition(":")
+    name = spelling.upper()
+    label, description = name.partition(":")[0], spelling.partition(":")[2]
     if name in _FRAME_OF:
         return Frames[_FRAME_OF[name]](encoding=3, text=values)
     if label == "COMMENT":
@@ -237,11 +237,14 @@ def _frame(name: str, values: list[str]) -> Any:
         return Frames[name](encoding=3, text=values)
     if name in Frames and issubclass(Frames[name], UrlFrame):
         return Frames[name](url=values[0])
-    return TXXX(encoding=3, desc=_PICARD_OF.get(name, name), text=values)
+    return TXXX(encoding=3, desc=_PICARD_OF.get(name, spelling), text=values)
 
 
 def _grouped(pairs: Pairs) -> dict[str, list[str]]:
+    """Return the values of each field, under its first spelling; upper and lower case are the same."""
+    spellings: dict[str, str] = {}
     grouped: dict[str, list[str]] = {}
     for name, value in pairs:
-        grouped.setdefault(name.upper(), []).append(value)
+        spelling = spellings.setdefault(name.upper(), name)
+        grouped.setdefault(spelling, []).append(value)
     return grouped

@@ -68,5 +68,7 @@ def is_among(name: str, beginnings: tuple[str, ...]) -> bool:
     Example:
         >>> is_among("replaygain_track_gain", stale_names(changed=True, replaygain=False))
         True
+        >>> is_among("COMMENT:iTunNORM", stale_names(changed=True, replaygain=False))
+        True
     """
-    return name.upper().startswith(beginnings)
+    return name.upper().removeprefix("COMMENT:").startswith(beginnings)

@@ -87,8 +87,8 @@ def _add_id3(tags: Tags, data: bytes) -> None:
         tags.id3 = None
         tags.problems.append(f"its ID3 tag is damaged and stays behind ({error})")
         return
-    names = {name for name, _ in pairs}
-    tags.pairs = pairs + [(name, value) for name, value in tags.pairs if name not in names]
+    names = {name.upper() for name, _ in pairs}
+    tags.pairs = pairs + [(name, value) for name, value in tags.pairs if name.upper() not in names]
 
 
 def _from_mp3(path: Path) -> Tags:
@@ -107,7 +107,7 @@ def _from_mp3(path: Path) -> Tags:
     data = id3.read_file(path)
     if data is None:
         return tags
-    known = {name for name, _ in id3.parse(data)[0]}
+    known = {name.upper() for name, _ in id3.parse(data)[0]}
     lacking = [(name, value) for name, value in tags.pairs if name not in known]
     if lacking:
         tag = id3.load(data)
