@@ -83,7 +83,8 @@ class TagCarrier:
             return {}
         strings: dict[str, str] = {}
         for name, value in self._pairs(changed=bool(provenance)):
-            if name.upper() in _STRINGS:
+            is_garbled = container == "MP3" and not value.isascii()  # libsndfile takes it for Latin-1
+            if name.upper() in _STRINGS and not is_garbled:
                 strings.setdefault(_STRINGS[name.upper()], value)
         if provenance:
             strings["software"] = _in_one_line(provenance)
