@@ -210,9 +210,9 @@ def test_without_mutagen_the_basic_fields_arrive_and_the_rest_is_named(kind, res
     report = restored(path, tmp_path / f"out.{kind}")
     with soundfile.SoundFile(tmp_path / f"out.{kind}") as file:
         found = file.copy_metadata()
-    assert found.get("title") == ("Tïtle – 題" if kind != "mp3" else None)
+    assert found["title"] == ("" if kind == "mp3" else "Tïtle – 題")  # libsndfile writes ID3 in Latin-1
     assert found["artist"].startswith("The Artist")
-    assert "method=model" in found["software"]
+    assert ("LAME" if kind == "mp3" else "method=model") in found["software"]
     assert len([warning for warning in report.warnings if "unsquash[tags]" in warning]) == 1
     restored(path, tmp_path / "out.wav")
     assert "Tïtle – 題".encode() in chunk(tmp_path / "out.wav", b"LIST", b"INFO")
