@@ -131,3 +131,4 @@ def _sc4(rng: np.random.Generator) -> str:
 
 _LIMITERS: Graphs = {"alimiter": _alimiter, "calf-limiter": _calf_limiter}
 _COMPRESSORS: Graphs = {"acompressor": _acompressor, "sc4": _sc4}
+PLUGINS = (*_LIMITERS, *_COMPRESSORS)

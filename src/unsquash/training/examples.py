@@ -19,9 +19,11 @@ import torch
 
 from unsquash.nets.features import SUBFRAME_SAMPLES, Features
 from unsquash.nets.gain import QUANTUM_SAMPLES, VERDICTS
+from unsquash.training.codecs import PLUGINS
 from unsquash.training.corpus import SAMPLE_RATE, Part, Track, load_corpus
 from unsquash.training.degrade import Example, degrade
 from unsquash.training.mixes import Mixer
+from unsquash.training.recipe import Recipe
 from unsquash.units import Float64Array
 
 EXCERPT_SAMPLES = 688 * QUANTUM_SAMPLES
@@ -111,6 +113,18 @@ class Source:
     mel_bands: int
     seed: int
     plugin_share: float
+
+    @staticmethod
+    def of(recipe: Recipe, audio: Path, cache: Path, plugins: Sequence[str]) -> Source:
+        """Follow a recipe; real plug-ins take part if all of them work on this machine."""
+        return Source(
+            audio=audio,
+            cache=cache,
+            validation_artists=recipe.validation_artists,
+            mel_bands=recipe.net.mel_bands,
+            seed=recipe.seed,
+            plugin_share=recipe.plugin_share if set(plugins) == set(PLUGINS) else 0.0,
+        )
 
     def tracks(self, part: Part) -> list[Track]:
         """Open the tracks of one part of the corpus."""

@@ -180,14 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = load_recipe(options.recipe)
     plugins = available_plugins()
     print(f"plug-ins: {', '.join(plugins) or 'none, so none is simulated'}", flush=True)
-    source = Source(
-        audio=options.audio,
-        cache=options.cache,
-        validation_artists=recipe.validation_artists,
-        mel_bands=recipe.net.mel_bands,
-        seed=recipe.seed,
-        plugin_share=recipe.plugin_share if len(plugins) == 4 else 0.0,
-    )
+    source = Source.of(recipe, options.audio, options.cache, plugins)
     minutes = options.minutes or recipe.minutes
     train(
         recipe,
