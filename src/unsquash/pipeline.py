@@ -30,12 +30,12 @@ from unsquash.errors import OptionError, OutputExistsError
 from unsquash.options import LevelPolicy, RestoreOptions
 from unsquash.plan import Plan, make_plan, needs_network
 from unsquash.rendering import Progress, Rendering, Target, level_gain_db, render
-from unsquash.stages import GainObserver, GainSummary, network_on, restored_blocks
+from unsquash.stages import GainObserver, GainSummary, judge_for, network_on, restored_blocks
 from unsquash.tagging import Tagging, keep_mtime
 from unsquash.units import FloatArray, db_to_linear
 
 if TYPE_CHECKING:
-    from unsquash.nets.gain import GainNet
+    from unsquash.stages import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +273,9 @@ def check_separate(source: Path, target: Path) -> None:
 
 def _decide(
     source: AudioSource, options: RestoreOptions, progress: Progress | None
-) -> tuple[Diagnosis, Plan, GainNet | None]:
+) -> tuple[Diagnosis, Plan, Network | None]:
     net = network_on(options.device, options.model) if needs_network(options) else None
-    diagnosis = analysis.analyze(source, net=net, progress=progress)
+    diagnosis = analysis.analyze(source, net=judge_for(net, options), progress=progress)
     return diagnosis, make_plan(diagnosis, options), net
 
 

@@ -190,3 +190,13 @@ def test_settings_that_cannot_be_right_are_told_with_the_time(run, song_wav, tmp
     assert b"no stable inverse from 0." in done.stderr
     assert b"hint:" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+def test_what_is_left_alone_keeps_its_level_unless_an_integer_cannot_hold_it(run, song, tmp_path):
+    for peak, gained in ((0.99, False), (1.5, True)):
+        source, out = tmp_path / f"{peak}.wav", tmp_path / f"{peak}.flac"
+        soundfile.write(source, song.T / np.abs(song).max() * peak, 44100, "FLOAT")
+        done = run("restore", source, out, "--method", "none", "--json")
+        assert done.returncode == 0, done.stderr
+        assert (json.loads(done.stdout)["level_gain_db"] < 0) is gained
+        assert np.abs(read(out)[0]).max() < 1.0
