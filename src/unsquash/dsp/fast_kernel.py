@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unsquash.dsp.jit import compiled
+from unsquash.dsp.jit import contracted
 from unsquash.units import Float64Array
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def power_tables(exponent: float) -> tuple[Float64Array, Float64Array, Float64Ar
     return np.exp2(exponent * np.arange(OCTAVES)), centres**exponent, 1.0 / centres, series
 
 
-@compiled
+@contracted
 def invert_hard_knee(
     level: Float64Array,
     gain: Float64Array,
@@ -83,35 +83,46 @@ def invert_hard_knee(
     """
     u, g, f, h = state
     beta_a, beta_r, gamma_a, gamma_r = k.detector_attack, k.detector_release, k.gain_attack, k.gain_release
-    order, slope = k.order, k.slope
+    order = k.order
     rms = order == 2.0
     # Expansions in d: a(d) = a (1 + d)^−p, and f(d) = f (1 + w k1 d + w (k2 + k3 w) d²), w = ∂ln u/∂ln a.
     a2 = 0.5 * order * (order + 1.0)
     a3 = -order * (order + 1.0) * (order + 2.0) / 6.0
-    k1 = -slope * order
-    k2 = slope * a2
-    k3 = 0.5 * slope * (slope - 1.0) * order * order
+    k1 = -k.slope * order
+    k2 = k.slope * a2
+    k3 = 0.5 * k.slope * (k.slope - 1.0) * order * order
     for n in range(level.shape[0]):
         y = abs(level[n])
         y = (y * y if rms else y) * k.scale
+        if f == 1.0:
+            # Below the threshold so far. If it stays so, g does not depend on this sample at all.
+            settled = gamma_r + (1.0 - gamma_r) * g if g <= 1.0 else gamma_a + (1.0 - gamma_a) * g
+            inverted = 1.0 / settled
+            a = y * inverted * inverted if rms else y * inverted
+            below = beta_a * a + (1.0 - beta_a) * u if a > u else beta_r * a + (1.0 - beta_r) * u
+            if below <= 1.0:
+                u, g, h = below, settled, inverted
+                gain[n] = g
+                continue
         eps = (gamma_a if f < g else gamma_r) * (f * h - 1.0)
         guess = h * eps
         guess = (h - guess) + guess * eps if abs(eps) < 0.01 else h / (1.0 + eps)
         near_f = f
         solved = False
         for _ in range(TRIES):
-            a = y * guess * guess if rms else y * guess
+            # Whatever does not wait for the new f is multiplied out before it, for both of its branches.
+            square = guess * guess if rms else guess
+            a = y * square
             attack = a > u
-            kept_a = (1.0 - beta_a) * u
-            kept_r = (1.0 - beta_r) * u
-            at_guess = beta_a * a + kept_a if attack else beta_r * a + kept_r
-            share = (beta_a if attack else beta_r) * a
-            kept = kept_a if attack else kept_r
+            kept = (1.0 - beta_a) * u if attack else (1.0 - beta_r) * u
+            share = beta_a * a if attack else beta_r * a
+            at_guess = beta_a * a + (1.0 - beta_a) * u if attack else beta_r * a + (1.0 - beta_r) * u
+            pull_a = gamma_a * guess
+            pull_r = gamma_r * guess
+            rest_a = (1.0 - gamma_a) * g * guess - 1.0
+            rest_r = (1.0 - gamma_r) * g * guess - 1.0
             above = at_guess > 1.0
-            w = share / at_guess
             if above:
-                # Slope of the equation with the previous f: ready, with its division, before the new f is.
-                slope_0 = (gamma_a if near_f < g else gamma_r) * near_f * guess * w * k1
                 bits = np.float64(at_guess).view(np.int64)
                 octave = (bits >> 52) - 1023
                 if octave >= OCTAVES:
@@ -120,35 +131,39 @@ def invert_hard_knee(
                 mantissa = np.int64((bits & _MANTISSA_BITS) | _ONE_BITS).view(np.float64)
                 centre = np.int64((bits & _INDEX_BITS) | _CENTRE_BITS).view(np.float64)
                 r = (mantissa - centre) * reciprocals[cell]
-                r2 = r * r
-                rest = (1.0 + r * series[1]) + r2 * (
-                    (series[2] + r * series[3]) + r2 * (series[4] + r * series[5])
+                f_guess = (octaves[octave] * cells[cell]) * (
+                    (1.0 + r * series[1])
+                    + (r * r) * ((series[2] + r * series[3]) + (r * r) * (series[4] + r * series[5]))
                 )
-                f_guess = (octaves[octave] * cells[cell]) * rest
+                w = share / at_guess
                 f1 = w * k1
                 f2 = w * (k2 + k3 * w)
+                # Slope of the equation with the previous f, corrected to first order when the new f is there.
+                slope = (pull_a if near_f < g else pull_r) * near_f * f1
+                newton = 1.0 / (1.0 - slope)
+                change_a = f_guess * (pull_a * f1 * newton) - slope * newton
+                change_r = f_guess * (pull_r * f1 * newton) - slope * newton
+                falling = f_guess < g
+                residual = f_guess * pull_a + rest_a if falling else f_guess * pull_r + rest_r
+                change = change_a if falling else change_r
+                curve = f_guess * (pull_a * f2) if falling else f_guess * (pull_r * f2)
+                newton = newton + newton * change
+                d = residual * newton
+                d = d + (curve * newton) * (d * d)
             else:
-                slope_0 = 0.0
                 f_guess = 1.0
-                f1 = f2 = 0.0
-            falling = f_guess < g
-            gamma = gamma_a if falling else gamma_r
-            held = (1.0 - gamma) * g
-            pull = gamma * f_guess * guess
-            newton_0 = 1.0 / (1.0 - slope_0)
-            change = (pull * f1 - slope_0) * newton_0
-            newton = newton_0 + newton_0 * change
-            d = ((gamma * f_guess + held) * guess - 1.0) * newton
-            d = d + (pull * f2 * newton) * (d * d)
+                f1 = f2 = slope = change = 0.0
+                falling = f_guess < g
+                d = pull_a + rest_a if falling else pull_r + rest_r
             dd = d * d
             size = abs(d)
-            if size < LARGEST_STEP and size * (pull * f1 * dd + change * change) <= NEGLIGIBLE:
+            if size < LARGEST_STEP and size * (slope * dd + change * change) <= NEGLIGIBLE:
                 u_next = (share + (share * d) * (-order + d * (a2 + d * a3))) + kept
-                f_next = f_guess + f_guess * (d * (f1 + d * f2))
+                f_next = f_guess + d * (f_guess * f1 + d * (f_guess * f2))
                 if (a - order * a * d > u) == attack and (f_next < g) == falling and (u_next > 1.0) == above:
                     u = u_next
                     f = f_next
-                    g = gamma * f + held
+                    g = gamma_a * f + (1.0 - gamma_a) * g if falling else gamma_r * f + (1.0 - gamma_r) * g
                     h = guess - guess * (d - dd)
                     solved = True
                     break

@@ -88,9 +88,10 @@ def invert(
     after = copy_state(state if state is not None else initial_state(params, y.shape[0]), params, y.shape[0])
     _require_numbers(y, sample_rate, start_s)
     makeup = db_to_linear(params.makeup_db)
-    level = linked_level(y, params.link) / makeup
+    level = linked_level(y, params.link)
     gain = np.empty_like(level)
     k = coefficients(params, sample_rate)
+    k = k._replace(scale=k.scale * makeup**-k.order)  # levels as they were before the makeup gain
     failures = []
     for row in range(level.shape[0]):
         n, reason = _invert_row(level[row], gain[row], after, row, k)
@@ -130,6 +131,8 @@ def _invert_row(
         if tables is not None:
             done, u, s, f, h = fast_kernel.invert_hard_knee(level[n:], gain[n:], (u, s, f, h), k, *tables)
             n += done
+            if n == total:
+                break
             stop = min(n + 1, total)  # one sample, wherever the blocks of a stream begin and end
         failed, reason, u, s, f, h = kernels.general(level[n:stop], gain[n:stop], u, s, f, h, k)
         n = n + failed if reason else stop
@@ -138,6 +141,8 @@ def _invert_row(
 
 
 def _require_numbers(samples: Float64Array, sample_rate: float, start_s: float) -> None:
+    if np.isfinite(np.sum(samples)):  # quick; a sum of numbers can only be infinite by overflow
+        return
     finite = np.all(np.isfinite(samples), axis=0)
     if not np.all(finite):
         raise InversionError(

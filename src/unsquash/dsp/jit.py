@@ -17,7 +17,17 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def compiled(function: _Function) -> _Function:
     """Compile on first call, cached on disk where any folder for that can be written."""
+    return _jit(function, contract=False)
+
+
+def contracted(function: _Function) -> _Function:
+    """Compile likewise, and let `a·b + c` be one operation with one rounding where the processor has it."""
+    return _jit(function, contract=True)
+
+
+def _jit(function: _Function, *, contract: bool) -> _Function:
+    options: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"} if contract else False}
     try:
-        return cast(_Function, numba.njit(cache=True, error_model="numpy")(function))
+        return cast(_Function, numba.njit(cache=True, **options)(function))
     except RuntimeError:  # numba's word for "no folder to cache in"
-        return cast(_Function, numba.njit(error_model="numpy")(function))
+        return cast(_Function, numba.njit(**options)(function))
