@@ -191,7 +191,7 @@ def restore_file(
         rendering = Rendering(
             target=target,
             output_format=output_format,
-            level=_level(options, diagnosis, changed=changed),
+            level=level_policy(options, diagnosis, changed=changed),
             match_lufs=diagnosis.levels.integrated_lufs,
             dither=wants_dither(options.dither, audio.info, output_format, changed=changed),
             seed=options.seed,
@@ -289,7 +289,7 @@ def _part(options: RestoreOptions, info: AudioInfo) -> tuple[int, int]:
     return start, stop
 
 
-def _level(options: RestoreOptions, diagnosis: Diagnosis, *, changed: bool) -> LevelPolicy | float:
+def level_policy(options: RestoreOptions, diagnosis: Diagnosis, *, changed: bool) -> LevelPolicy | float:
     """Return the level policy; what is left alone keeps its level unless an integer cannot hold its peak."""
     peak_dbfs = diagnosis.levels.sample_peak_dbfs
     return options.level if changed or (peak_dbfs is not None and peak_dbfs > 0.0) else "keep"

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from unsquash.analysis.diagnosis import Diagnosis
-from unsquash.audio import AudioInfo, AudioSource
-from unsquash.options import RestoreOptions
+from unsquash.audio import AudioSource
+from unsquash.options import DEFAULT_MODEL, RestoreOptions
 from unsquash.overlap import GainEngine, GainStage, UnlinkedEngine
 from unsquash.plan import ModelInversion, NeuralInversion, Plan
 from unsquash.units import FloatArray, db_to_linear
 
 if TYPE_CHECKING:
+    from unsquash.nets.delimiter import Delimiter
     from unsquash.nets.gain import GainNet
+
+    Network: TypeAlias = GainNet | Delimiter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +31,35 @@ class GainSummary:
     max_db: float
 
 
-@lru_cache(maxsize=1)
-def network_on(device: str, model: str) -> GainNet:
-    """Load a gain network onto a device, once for all files that a process restores.
+@lru_cache(maxsize=2)
+def network_on(device: str, model: str) -> Network:
+    """Load a network onto a device, once for all files that a process restores.
 
     Raises:
         ModelError: its weights cannot be loaded.
         DeviceError: the device is absent.
     """
     from unsquash.nets.device import resolve_device  # loads torch
-    from unsquash.weights import load_gain_net
+    from unsquash.weights import load_net
 
-    return load_gain_net(model).to(resolve_device(device))
+    return load_net(model).to(resolve_device(device))
+
+
+def judge_for(net: Network | None, options: RestoreOptions) -> GainNet | None:
+    """Return the network that judges the dynamics: the chosen one where it can, else the default's.
+
+    Where the method is not left open, a network that cannot judge needs no judge.
+
+    Raises:
+        ModelError: the judge's weights cannot be loaded.
+    """
+    if net is None:
+        return None
+    from unsquash.nets.gain import GainNet
+
+    if not isinstance(net, GainNet) and options.method == "auto":
+        net = network_on(options.device, DEFAULT_MODEL)
+    return net if isinstance(net, GainNet) else None
 
 
 def restored_blocks(
@@ -47,7 +67,7 @@ def restored_blocks(
     plan: Plan,
     diagnosis: Diagnosis,
     options: RestoreOptions,
-    net: GainNet | None,
+    net: Network | None,
     start: int,
     stop: int,
     observe: Callable[[FloatArray, FloatArray], None],
@@ -61,7 +81,7 @@ def restored_blocks(
         yield from source.blocks(start, stop)
         return
     (stage,) = plan.stages
-    engine = _engine(stage, source.info, diagnosis, net)
+    engine = _engine(stage, source, diagnosis, net)
     grid = engine.grid
     first = 0
     last = min(source.info.frames, stop + grid.context_samples + grid.crossfade_samples)
@@ -87,25 +107,33 @@ def restored_blocks(
 
 def _engine(
     stage: ModelInversion | NeuralInversion,
-    info: AudioInfo,
+    source: AudioSource,
     diagnosis: Diagnosis,
-    net: GainNet | None,
+    net: Network | None,
 ) -> GainEngine:
+    info = source.info
     if isinstance(stage, ModelInversion):
         from unsquash.engines.model_based import ModelBasedEngine  # loads numba
 
         return ModelBasedEngine(stage.params, info.sample_rate, info.channels)
-    from unsquash.engines.neural import NeuralEngine
+    engine = _neural_engine(source, diagnosis, net)
+    return engine if stage.linked or info.channels == 1 else UnlinkedEngine(engine)
 
+
+def _neural_engine(source: AudioSource, diagnosis: Diagnosis, net: Network | None) -> GainEngine:
+    from unsquash.engines.delimiter import DelimiterEngine
+    from unsquash.engines.neural import NeuralEngine
+    from unsquash.nets.delimiter import Delimiter
+
+    if isinstance(net, Delimiter):
+        return DelimiterEngine(net, source)
     peak_dbfs = diagnosis.levels.sample_peak_dbfs
     if net is None or peak_dbfs is None or diagnosis.conditioning is None:
         raise RuntimeError(
             "a neural stage was planned without a network or without its view of the recording"
         )
-    engine = NeuralEngine(
-        net, info.sample_rate, info.channels, db_to_linear(peak_dbfs), diagnosis.conditioning
-    )
-    return engine if stage.linked or info.channels == 1 else UnlinkedEngine(engine)
+    info = source.info
+    return NeuralEngine(net, info.sample_rate, info.channels, db_to_linear(peak_dbfs), diagnosis.conditioning)
 
 
 class GainObserver:

@@ -1,0 +1,82 @@
+"""From verified bytes to a network ready to run."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unsquash.errors import ModelError, WeightsCorruptError, WeightsUnavailableError
+from unsquash.weights.manifest import find_entry
+from unsquash.weights.store import obtain
+from unsquash.weights.tensors import build, from_bytes
+
+if TYPE_CHECKING:
+    from unsquash.nets.delimiter import Delimiter
+    from unsquash.nets.gain import GainNet
+
+
+def load_net(model: str) -> GainNet | Delimiter:
+    """Load a network by its name, fetching its weights where they are missing, or from a `.safetensors` path.
+
+    Raises:
+        UnknownModelError: no such name.
+        WeightsUnavailableError: no such file, or it cannot be fetched.
+        WeightsCorruptError: the file is damaged or holds something else.
+    """
+    path = Path(model)
+    if path.suffix == ".safetensors":
+        return build(from_bytes(_read(path), str(path)))
+    if path.suffix in (".pth", ".pt", ".ckpt", ".bin"):
+        raise WeightsCorruptError(
+            f"{path} is not a .safetensors file", hint=f"bring it in once with: unsquash models import {path}"
+        )
+    return build(from_bytes(obtain(find_entry(model)), model))
+
+
+def load_gain_net(model: str) -> GainNet:
+    """Load a network of the kind that also judges a recording.
+
+    Raises:
+        ModelError: as `load_net`, and where the network is of another kind.
+    """
+    return _gain_net(load_net(model), model)
+
+
+def read_gain_net(path: Path) -> GainNet:
+    """Read a gain network from a safetensors file.
+
+    Raises:
+        ModelError: as `load_gain_net`.
+    """
+    return _gain_net(build(from_bytes(_read(path), str(path))), str(path))
+
+
+def digest_of(model: str) -> str:
+    """Return the SHA-256 of a model's file, in hexadecimal.
+
+    Raises:
+        UnknownModelError: no such name.
+        WeightsUnavailableError: no such file.
+    """
+    path = Path(model)
+    if path.suffix == ".safetensors":
+        return hashlib.sha256(_read(path)).hexdigest()
+    return find_entry(model).sha256
+
+
+def _gain_net(net: GainNet | Delimiter, name: str) -> GainNet:
+    from unsquash.nets.gain import GainNet
+
+    if not isinstance(net, GainNet):
+        raise ModelError(f"'{name}' cannot judge a recording", hint="choose a model of the network 'gain'")
+    return net
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsUnavailableError(
+            f"cannot read {path}: {error}", hint="check the path, or give the name of a model"
+        ) from error

@@ -1,0 +1,153 @@
+"""safetensors files, written the same way everywhere and sealed with their own digest.
+
+The seal is the SHA-256 of the file with the seal's own digits set to zero, kept in its metadata: a sealed
+file whose bits have turned is noticed even where no manifest knows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unsquash.errors import WeightsCorruptError
+
+if TYPE_CHECKING:
+    import torch
+
+    from unsquash.nets.delimiter import Delimiter
+    from unsquash.nets.gain import GainNet
+
+_BLANK = "0" * 64
+_DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What a file holds.
+
+    Attributes:
+        network: which of `unsquash.nets` it fills.
+        config_json: that network's sizes.
+        tensors: by name.
+    """
+
+    network: str
+    config_json: str
+    tensors: Mapping[str, torch.Tensor]
+
+
+def to_bytes(stored: Stored) -> bytes:
+    """Serialize, sealed; the result depends on nothing but the content."""
+    names = sorted(stored.tensors, key=lambda name: (-stored.tensors[name].element_size(), name))
+    metadata = {"config": stored.config_json, "network": stored.network, "seal": _BLANK}
+    header: dict[str, object] = {"__metadata__": metadata}
+    chunks = []
+    offset = 0
+    for name in names:
+        tensor = stored.tensors[name].detach().cpu().contiguous()
+        chunks.append(_raw(tensor))
+        end = offset + len(chunks[-1])
+        dtype = _DTYPES[str(tensor.dtype).removeprefix("torch.")]
+        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    data = len(text).to_bytes(8, "little") + text + b"".join(chunks)
+    return data.replace(_BLANK.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
+
+
+def from_bytes(data: bytes, name: str) -> Stored:
+    """Read what `to_bytes`, or any other writer of safetensors, wrote.
+
+    Args:
+        data: the whole file.
+        name: what to call it in messages.
+
+    Raises:
+        WeightsCorruptError: it is damaged, or something else.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    metadata = read_metadata(data, name)
+    if seal := metadata.get("seal"):
+        blank = data.replace(seal.encode(), _BLANK.encode(), 1)
+        if hashlib.sha256(blank).hexdigest() != seal:
+            raise WeightsCorruptError(f"{name} is damaged: its bytes do not match its seal", hint=_HINT)
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, RuntimeError, KeyError, OverflowError, TypeError) as error:
+        raise WeightsCorruptError(f"{name} is not a sound safetensors file: {error}", hint=_HINT) from error
+    return Stored(
+        network=metadata.get("network", "gain"), config_json=metadata.get("config", ""), tensors=tensors
+    )
+
+
+def build(stored: Stored) -> GainNet | Delimiter:
+    """Make the network that stored tensors fill.
+
+    Raises:
+        WeightsCorruptError: they fit none.
+    """
+    if stored.network == "delimiter":
+        from unsquash.nets.delimiter import build_delimiter
+
+        return build_delimiter(stored.config_json, stored.tensors)
+    if stored.network == "gain":
+        from unsquash.nets.gain import build_gain_net
+
+        return build_gain_net(stored.config_json, stored.tensors)
+    raise WeightsCorruptError(f"no network is called '{stored.network}'", hint="a newer unsquash may know it")
+
+
+def read_metadata(data: bytes, name: str) -> dict[str, str]:
+    """Read the strings in a file's header.
+
+    Raises:
+        WeightsCorruptError: there is no such header.
+    """
+    length = int.from_bytes(data[:8], "little")
+    try:
+        if not 2 <= length <= len(data) - 8:
+            raise ValueError("its header is not where it says")
+        metadata = json.loads(data[8 : 8 + length].decode())["__metadata__"]
+        if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
+            raise ValueError("its metadata are not text")
+        return dict(metadata)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = f"{name} is not a safetensors file of a network: {error}"
+        raise WeightsCorruptError(message, hint=_HINT) from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it appears complete or not at all.
+
+    Raises:
+        OSError: there is no room, or no permission.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+_HINT = "get it again from where it came from"
+
+
+def _raw(tensor: torch.Tensor) -> bytes:
+    import torch
+
+    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
