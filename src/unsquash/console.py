@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from unsquash.metrics import Comparison
     from unsquash.pipeline import FileAnalysis, FileRestoration
     from unsquash.plan import Plan
-    from unsquash.weights import WeightsEntry
 
 JSON_SCHEMA = 1
 
@@ -62,11 +61,18 @@ def as_json(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def print_json(value: Any) -> None:
+def print_json(value: Any, *, one_line: bool = False) -> None:
     """Print one JSON document on stdout, with the version of its schema."""
     content = as_json(value)
     document = {"schema": JSON_SCHEMA, **(content if isinstance(content, dict) else {"items": content})}
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(document, indent=None if one_line else 2, allow_nan=False, ensure_ascii=False)
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")  # names may be no Unicode
+
+
+def print_skipped(target: str, *, quiet: bool) -> None:
+    """Say on stderr that an output exists and was left as it is."""
+    if not quiet:
+        sys.stderr.write(f"{target}: skipped, the output exists\n")
 
 
 def print_restoration(report: FileRestoration, *, verbose: int) -> None:
@@ -136,14 +142,25 @@ def print_profiles(profiles: Mapping[str, CompressorParams]) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
 
 
-def print_models(entries: Sequence[WeightsEntry]) -> None:
+def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the known models as a table on stdout."""
     table = Table(box=None, pad_edge=False)
-    for title in ("name", "task", "licence", "size"):
+    for title in ("name", "task", "network", "licence", "size", "place"):
         table.add_column(title, no_wrap=True)
-    for entry in entries:
-        table.add_row(entry.name, entry.task, entry.licence, f"{entry.bytes / 1e6:.1f} MB")
+    for row in rows:
+        size = f"{row['bytes'] / 1e6:.1f} MB"
+        table.add_row(row["name"], row["task"], row["network"], row["licence"], size, row["place"])
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def print_model(shown: Mapping[str, Any]) -> None:
+    """Print all that is known of a model on stdout, its card last."""
+    out = Console(highlight=False, soft_wrap=True)
+    for name, value in shown.items():
+        if name != "card":
+            out.print(f"{name.replace('_', ' ')}: {'-' if value is None else value}", markup=False)
+    if shown["card"] is not None:
+        out.print(f"\n{shown['card']}", markup=False)
 
 
 def print_verified(name: str, path: Path) -> None:

@@ -20,9 +20,11 @@ from unsquash.audio import (
     AudioInfo,
     AudioSource,
     OutputFormat,
+    RawFormat,
     check_target,
     choose_format,
     open_audio,
+    parse_raw_format,
     spooled,
     wants_dither,
 )
@@ -149,7 +151,7 @@ def restore_file(
     options = options or RestoreOptions()
     with ExitStack() as stack:
         path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
-        audio = stack.enter_context(open_audio(path))
+        audio = stack.enter_context(open_audio(path, _raw_format(options)))
         start, stop = _part(options, audio.info)
         output_format = _output_format(audio.info, target, options, stop - start)
         if isinstance(target, Path):
@@ -235,7 +237,7 @@ def analyze_file(
     options = options or RestoreOptions()
     with ExitStack() as stack:
         path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
-        audio = stack.enter_context(open_audio(path))
+        audio = stack.enter_context(open_audio(path, _raw_format(options)))
         diagnosis, plan, _ = _decide(audio, options, progress)
         return FileAnalysis(
             input=str(source) if isinstance(source, Path) else "-",
@@ -277,6 +279,10 @@ def _decide(
     net = network_on(options.device, options.model) if needs_network(options) else None
     diagnosis = analysis.analyze(source, net=judge_for(net, options), progress=progress)
     return diagnosis, make_plan(diagnosis, options), net
+
+
+def _raw_format(options: RestoreOptions) -> RawFormat | None:
+    return None if options.input_format is None else parse_raw_format(options.input_format)
 
 
 def _part(options: RestoreOptions, info: AudioInfo) -> tuple[int, int]:

@@ -22,10 +22,10 @@ from unsquash.audio import (
     wants_dither,
 )
 from unsquash.batch.jobs import Job
-from unsquash.batch.joined import JoinedSource, cut_stream
+from unsquash.batch.joined import DividedObserver, JoinedSource, cut_stream
 from unsquash.batch.pooling import pool_diagnoses, pool_levels
 from unsquash.options import LevelPolicy, RestoreOptions
-from unsquash.pipeline import FileRestoration, check_separate
+from unsquash.pipeline import FileRestoration, check_separate, level_policy
 from unsquash.plan import make_plan, needs_network
 from unsquash.rendering import (
     Progress,
@@ -36,7 +36,7 @@ from unsquash.rendering import (
     read_spool,
     render,
 )
-from unsquash.stages import GainObserver, network_on, restored_blocks
+from unsquash.stages import GainObserver, judge_for, network_on, restored_blocks
 from unsquash.tagging import Tagging, keep_mtime
 from unsquash.units import FloatArray
 
@@ -74,7 +74,7 @@ def restore_album(
         album = _Album(stretches, sources, options, progress)
         if dry_run:
             return [album.report(track, status="planned") for track in tracks]
-        if not album.plan.stages and isinstance(options.level, str):
+        if album.is_left_alone:
             return [album.carry_over(track) for track in tracks]
         return album.restore(stack)
 
@@ -93,12 +93,11 @@ class _Album:
         self._total = sum(source.info.frames for source in sources)
         self._progress = progress
         self._net = network_on(options.device, options.model) if needs_network(options) else None
+        judge = judge_for(self._net, options)
         done = 0
         found = []
         for source in sources:
-            found.append(
-                (source.info, analyze(source, net=self._net, progress=self._onward("analyze", done)))
-            )
+            found.append((source.info, analyze(source, net=judge, progress=self._onward("analyze", done))))
             done += source.info.frames
         self._diagnosis = pool_diagnoses(found)
         self.plan = make_plan(self._diagnosis, options)
@@ -115,13 +114,13 @@ class _Album:
                 self._net,
                 0,
                 source.info.frames,
-                _Divided(stretch, watching).observe,
+                DividedObserver([track.info.frames for track in stretch], watching).observe,
             )
             for source, stretch, watching in zip(self._sources, self._stretches, observers, strict=True)
         ]
         phase, gain_db = "restore", 0.0
         remarks: tuple[str, ...] = ()
-        if self._policy() != "keep":
+        if self._policy != "keep":
             gain_db, remarks, streams = self._common_level(streams, stack)
             phase = "write"
         restorations = []
@@ -208,16 +207,30 @@ class _Album:
         )
 
     @property
+    def is_left_alone(self) -> bool:
+        """Whether every track is to be copied, or converted as it is."""
+        if self._changed:
+            return False
+        return self._policy == "keep" or all(
+            track.output_format.holds_as_is(track.info) for track in self._tracks()
+        )
+
+    @property
     def _changed(self) -> bool:
         return bool(self.plan.stages) or not isinstance(self.options.level, str)
 
+    @property
     def _policy(self) -> LevelPolicy | float:
-        if self.options.level != "auto":
-            return self.options.level
+        policy = level_policy(self.options, self._diagnosis, changed=self._changed)
+        if policy != "auto":
+            return policy
         return "keep" if self._all_float() else "peak-safe"
 
+    def _tracks(self) -> Iterator[Track]:
+        return (track for stretch in self._stretches for track in stretch)
+
     def _all_float(self) -> bool:
-        return all(track.output_format.is_float for stretch in self._stretches for track in stretch)
+        return all(track.output_format.is_float for track in self._tracks())
 
     def _common_level(
         self, streams: Sequence[Iterator[FloatArray]], stack: ExitStack
@@ -234,7 +247,7 @@ class _Album:
             spools.append(spool)
             done += source.info.frames
         gain_db, remarks = level_gain_db(
-            self._policy(), pool_levels(levels), self._diagnosis.levels.integrated_lufs, self._all_float()
+            self._policy, pool_levels(levels), self._diagnosis.levels.integrated_lufs, self._all_float()
         )
         kept: list[Iterator[FloatArray]] = [
             (block for _, block in read_spool(spool, source.info.channels))
@@ -245,29 +258,6 @@ class _Album:
     def _onward(self, phase: str, before: int) -> Progress:
         """Return a progress function for a part that begins after `before` samples of the album."""
         return lambda _phase, done, _total: self._progress(phase, before + done, self._total)
-
-
-class _Divided:
-    """Hand each track's share of a stretch's gain to that track's observer."""
-
-    def __init__(self, stretch: Sequence[Track], observers: Sequence[GainObserver]) -> None:
-        self._shares = [
-            (track.info.frames, observer) for track, observer in zip(stretch, observers, strict=True)
-        ]
-        self._index = 0
-        self._done = 0
-
-    def observe(self, samples: FloatArray, gain_db: FloatArray) -> None:
-        """Take in one block and the gain that was applied to it."""
-        at = 0
-        while at < samples.shape[1]:
-            frames, observer = self._shares[self._index]
-            end = min(samples.shape[1], at + frames - self._done)
-            observer.observe(samples[:, at:end], gain_db[:, at:end])
-            self._done += end - at
-            at = end
-            if self._done == frames:
-                self._index, self._done = self._index + 1, 0
 
 
 def _examine(job: Job, options: RestoreOptions, *, dry_run: bool) -> Track:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from unsquash.batch.jobs import Unit
+from unsquash.batch.settings import Summary
 from unsquash.batch.tasks import Outcome, Progress
 
 
@@ -55,5 +56,13 @@ class Finished:
     outcome: Outcome
 
 
-Event: TypeAlias = Checked | Planned | Remark | Started | Progressed | Finished
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """All is over: what it came to, and how many files there were to begin with."""
+
+    summary: Summary
+    files: int
+
+
+Event: TypeAlias = Checked | Planned | Remark | Started | Progressed | Finished | Closed
 Listener: TypeAlias = Callable[[Event], None]

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from unsquash.audio import AudioFile, AudioInfo, open_audio
+from unsquash.stages import GainObserver
 from unsquash.units import Float64Array, FloatArray
 
 _BLOCK_FRAMES = 65_536
@@ -71,6 +72,32 @@ class JoinedSource:
                 raise ValueError("only files can be joined")
             self._open = index, self._files.enter_context(open_audio(path))
         return self._open[1]
+
+
+class DividedObserver:
+    """Hand each recording's share of a joined stream's gain to that recording's observer.
+
+    Args:
+        lengths: of the recordings, in samples.
+        observers: of the recordings.
+    """
+
+    def __init__(self, lengths: Sequence[int], observers: Sequence[GainObserver]) -> None:
+        self._shares = list(zip(lengths, observers, strict=True))
+        self._index = 0
+        self._done = 0
+
+    def observe(self, samples: FloatArray, gain_db: FloatArray) -> None:
+        """Take in one block and the gain that was applied to it."""
+        at = 0
+        while at < samples.shape[1]:
+            frames, observer = self._shares[self._index]
+            end = min(samples.shape[1], at + frames - self._done)
+            observer.observe(samples[:, at:end], gain_db[:, at:end])
+            self._done += end - at
+            at = end
+            if self._done == frames:
+                self._index, self._done = self._index + 1, 0
 
 
 def cut_stream(blocks: Iterator[FloatArray], lengths: Iterable[int]) -> Iterator[Iterator[FloatArray]]:

@@ -63,11 +63,13 @@ class Ledger:
         folder: the output folder; neither it nor the ledger need exist yet.
 
     Attributes:
+        folder: the same.
         path: the file.
         entries: the finished files, by their names.
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.path = folder / LEDGER_NAME
         self.entries: dict[str, Entry] = {}
         self._started: set[str] = set()
@@ -78,6 +80,13 @@ class Ledger:
     def wrote(self, name: str) -> bool:
         """Return whether an output of that name, if there is one, came from an earlier run."""
         return name in self.entries or name in self._started
+
+    def wrote_file(self, path: Path) -> bool:
+        """Return whether a file is an output of an earlier run."""
+        try:
+            return self.wrote(path.resolve().relative_to(self.folder.resolve()).as_posix())
+        except ValueError:
+            return False
 
     def start(self, name: str) -> None:
         """Note that an output is about to be made.

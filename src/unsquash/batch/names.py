@@ -6,7 +6,7 @@ import re
 import string
 import unicodedata
 from dataclasses import dataclass
-from pathlib import PurePath, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from unsquash.errors import OptionError
 
@@ -43,8 +43,24 @@ class Naming:
         if "/" in self.suffix:
             raise OptionError(f"the suffix '{self.suffix}' has a slash", hint="use --template for folders")
 
+    @property
+    def is_special(self) -> bool:
+        """Whether outputs are to be called otherwise than their inputs."""
+        return (self.template, self.suffix) != (DEFAULT_TEMPLATE, "")
+
+    def beside(self, path: Path) -> Path:
+        """Return the output's path for an input's, in the same folder.
+
+        Raises:
+            OptionError: the template leads out of that folder.
+        """
+        return path.parent / self.name(PurePosixPath(path.name))
+
     def name(self, relative: PurePath) -> PurePosixPath:
         """Return the output's name below the output folder, for an input's name below its own.
+
+        Raises:
+            OptionError: it would not lie below the output folder.
 
         Example:
             >>> Naming(suffix="_r", container="flac").name(PurePosixPath("a/01.WAV"))

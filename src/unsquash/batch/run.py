@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from unsquash.audio import choose_format, open_audio
-from unsquash.batch.events import Checked, Finished, Listener, Planned, Progressed, Remark, Started
+from unsquash.batch.events import Checked, Closed, Finished, Listener, Planned, Progressed, Remark, Started
 from unsquash.batch.identity import same_content, settings_digest
 from unsquash.batch.jobs import Job, Unit, albums
 from unsquash.batch.ledger import Entry, Ledger, output_is_intact
@@ -19,7 +18,7 @@ from unsquash.batch.leftovers import remove_leftovers
 from unsquash.batch.pool import WorkerDied, run_units
 from unsquash.batch.resources import affordable_jobs, choose_jobs, cores
 from unsquash.batch.settings import BatchOptions, Summary, preflight, runs_on_gpu
-from unsquash.batch.tasks import Outcome, Progress, failed, make_folder, plan_unit, restore_unit
+from unsquash.batch.tasks import Outcome, Progress, died, failed, make_folder, plan_unit, restore_unit
 from unsquash.errors import OutputError, OutputExistsError, UnsquashError
 from unsquash.options import RestoreOptions
 from unsquash.pipeline import FileRestoration
@@ -27,13 +26,13 @@ from unsquash.plan import needs_network
 
 
 def run_batch(
-    jobs: Sequence[Job], folder: Path, options: RestoreOptions, batch: BatchOptions, listener: Listener
+    jobs: Sequence[Job], ledger: Ledger, options: RestoreOptions, batch: BatchOptions, listener: Listener
 ) -> Summary:
     """Restore many files; one that fails does not disturb the others.
 
     Args:
         jobs: what is to be done, from `plan_jobs`.
-        folder: the output folder, where the ledger is kept.
+        ledger: of the output folder.
         options: what is wanted of each file.
         batch: how to go about it.
         listener: is told of everything.
@@ -42,20 +41,21 @@ def run_batch(
         OptionError: the options cannot be used on any file.
         ModelError: the network's weights cannot be used.
     """
-    return _Batch(jobs, folder, options, batch, listener).run()
+    summary = _Batch(jobs, ledger, options, batch, listener).run()
+    listener(Closed(summary=summary, files=len(jobs)))
+    return summary
 
 
 class _Batch:
     def __init__(
         self,
         jobs: Sequence[Job],
-        folder: Path,
+        ledger: Ledger,
         options: RestoreOptions,
         batch: BatchOptions,
         listener: Listener,
     ) -> None:
         self.jobs = jobs
-        self.folder = folder
         self.options = replace(options, settings=dict(options.settings))  # so that it can be pickled
         self.batch = batch
         self.listener = listener
@@ -63,12 +63,12 @@ class _Batch:
         self.lengths_s: dict[str, float] = {}
         self.stopping = False
         self.model = preflight(options, album=batch.album)
-        self.ledger = Ledger(folder)
+        self.ledger = ledger
 
     def run(self) -> Summary:
         everything = albums(self.jobs) if self.batch.album else [Unit(jobs=(job,)) for job in self.jobs]
         if not self.batch.dry_run:
-            remove_leftovers(self.folder)
+            remove_leftovers(self.ledger.folder)
         units = self._valid(self._unfinished(everything))
         if self.stopping or not units:
             return self.summary
@@ -91,7 +91,7 @@ class _Batch:
             )
         finally:
             if not self.batch.dry_run:
-                remove_leftovers(self.folder)
+                remove_leftovers(self.ledger.folder)
         return self.summary
 
     def _unfinished(self, units: Sequence[Unit]) -> list[Unit]:
@@ -192,7 +192,7 @@ class _Batch:
                 return
             if not self.batch.dry_run:
                 try:
-                    make_folder(self.folder)
+                    make_folder(self.ledger.folder)
                     for job in unit.jobs:
                         self.ledger.start(job.name)
                 except OutputError as error:
@@ -207,11 +207,7 @@ class _Batch:
             self.listener(Progressed(unit=unit, progress=message))
             return
         if isinstance(message, WorkerDied):
-            error = UnsquashError(
-                f"the process that worked on it died ({message.reason})",
-                hint="if memory ran out, restore fewer files at once with --jobs",
-            )
-            message = tuple(failed(job, error) for job in unit.jobs)
+            message = died(unit, message.reason)
         for outcome in message:
             self._settle(outcome if self.batch.dry_run else self._booked(unit, outcome))
 
@@ -253,8 +249,7 @@ class _Batch:
         return settings_digest(self.options, [job.name for job in unit.jobs] if unit.is_album else [])
 
     def _settle(self, outcome: Outcome) -> None:
-        self.summary.counts[outcome.status] += 1
+        self.summary.take(outcome)
         if outcome.failure is not None:
-            self.summary.last_failure = outcome.failure
             self.stopping = self.batch.fail_fast
         self.listener(Finished(outcome=outcome))

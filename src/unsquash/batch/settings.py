@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from unsquash.batch.tasks import Failure
+from unsquash.batch.tasks import Failure, Outcome
 from unsquash.errors import OptionError
 from unsquash.options import RestoreOptions
 from unsquash.plan import describe_compressor, needs_network
@@ -54,6 +54,11 @@ class Summary:
 
     counts: Counter[str] = field(default_factory=Counter)
     last_failure: Failure | None = None
+
+    def take(self, outcome: Outcome) -> None:
+        """Count an outcome."""
+        self.counts[outcome.status] += 1
+        self.last_failure = outcome.failure or self.last_failure
 
     @property
     def failures(self) -> int:

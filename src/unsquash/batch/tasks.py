@@ -80,6 +80,15 @@ def failed(job: Job, error: UnsquashError) -> Outcome:
     return Outcome(job=job, status="failed", failure=failure)
 
 
+def died(unit: Unit, reason: str) -> tuple[Outcome, ...]:
+    """Return the outcomes of a unit whose worker died."""
+    error = UnsquashError(
+        f"the process that worked on it died ({reason})",
+        hint="if memory ran out, work on fewer files at once with --jobs",
+    )
+    return tuple(failed(job, error) for job in unit.jobs)
+
+
 def restore_unit(unit: Unit, report: Report, options: RestoreOptions) -> tuple[Outcome, ...]:
     """Restore a file, or an album; an input that changed meanwhile fails, and its output is withdrawn."""
     began = time.monotonic()

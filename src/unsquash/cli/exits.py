@@ -15,13 +15,14 @@ from unsquash import errors
 
 FAILED = 1
 USAGE = 2
+PARTLY = 3
 UNREADABLE = 4
 MODEL = 5
 EXISTS = 6
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
-_CODES: tuple[tuple[type[errors.UnsquashError], int], ...] = (
+CODES: tuple[tuple[type[errors.UnsquashError], int], ...] = (
     (errors.OptionError, USAGE),
     (errors.DeviceError, USAGE),
     (errors.InputError, UNREADABLE),
@@ -33,7 +34,7 @@ _CODES: tuple[tuple[type[errors.UnsquashError], int], ...] = (
 
 def exit_code_of(error: errors.UnsquashError) -> int:
     """Return the documented exit code of an error."""
-    return next(code for kind, code in _CODES if isinstance(error, kind))
+    return next(code for kind, code in CODES if isinstance(error, kind))
 
 
 @contextmanager

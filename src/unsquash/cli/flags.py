@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
 
 import typer
+
+
+def _export(variable: str) -> Callable[[Any], Any]:
+    """Make an option set an environment variable, so that worker processes see it too."""
+
+    def callback(value: Any) -> Any:
+        if value:
+            os.environ[variable] = "1" if value is True else str(Path(value).absolute())
+        return value
+
+    return callback
+
 
 Profile: TypeAlias = Annotated[
     str | None,
@@ -44,6 +59,62 @@ Verbose: TypeAlias = Annotated[int, typer.Option("-v", "--verbose", count=True, 
 Model: TypeAlias = Annotated[
     str, typer.Option("--model", metavar="NAME|PATH", help="Gain network; see 'unsquash models list'.")
 ]
+Offline: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--offline", callback=_export("UNSQUASH_OFFLINE"), help="Open no connection, whatever is missing."
+    ),
+]
+ModelDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--model-dir",
+        metavar="DIR",
+        callback=_export("UNSQUASH_MODEL_DIR"),
+        help="Where fetched weights are kept; by default in the user's cache.",
+    ),
+]
 Device: TypeAlias = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the network runs.")
+]
+Suffix: TypeAlias = Annotated[
+    str, typer.Option("--suffix", metavar="TEXT", help="Put this after the names of outputs.")
+]
+Template: TypeAlias = Annotated[
+    str, typer.Option("--template", metavar="TEXT", help="Names of outputs below DIR.")
+]
+Include: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help="Only files that match, of any extension; repeatable."),
+]
+Exclude: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="No files and folders that match; repeatable."),
+]
+NoRecursive: TypeAlias = Annotated[
+    bool, typer.Option("--no-recursive", help="Leave out the folders within folders.")
+]
+FilesFrom: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--files-from", metavar="FILE", help="Take names from a list, one a line; - for stdin."),
+]
+Null: TypeAlias = Annotated[bool, typer.Option("-0", "--null", help="The names in the list end with NUL.")]
+Jobs: TypeAlias = Annotated[
+    str, typer.Option("-j", "--jobs", metavar="N|auto", help="Files at once; auto by cores and memory.")
+]
+LogFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--log-file", metavar="FILE", help="Add a line for every file to a log.")
+]
+NoProgress: TypeAlias = Annotated[bool, typer.Option("--no-progress", help="Draw no bars.")]
+ProgressStyle: TypeAlias = Annotated[
+    str, typer.Option("--progress", metavar="auto|json|none", help="How progress is shown on stderr.")
+]
+JsonLines: TypeAlias = Annotated[
+    bool, typer.Option("--json-lines", help="Print one JSON object a line on stdout, file by file.")
+]
+InputFormat: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--input-format", metavar="ENCODING:RATE:CHANNELS", help="Headerless input, such as s16le:44100:2."
+    ),
 ]

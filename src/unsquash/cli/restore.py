@@ -4,20 +4,42 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from unsquash.cli import flags
+from unsquash.batch.names import DEFAULT_TEMPLATE, Naming
+from unsquash.cli import flags, many
 from unsquash.errors import OptionError
 from unsquash.options import DEFAULT_MODEL, RestoreOptions, parse_level, parse_position, parse_settings
+
+if TYPE_CHECKING:
+    from unsquash.batch.settings import BatchOptions
+    from unsquash.live import Showing
 
 
 def restore(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT [OUTPUT]", help="A file, or - for stdin/stdout.")
-    ],
-    output: Annotated[str | None, typer.Option("-o", "--output", metavar="PATH", help="The output.")] = None,
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT [OUTPUT]",
+            help="A file, or - for stdin/stdout; with -o DIR any number of files and folders.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="PATH", help="The output; a folder for several inputs."),
+    ] = None,
+    suffix: flags.Suffix = "",
+    template: flags.Template = DEFAULT_TEMPLATE,
+    include: flags.Include = None,
+    exclude: flags.Exclude = None,
+    no_recursive: flags.NoRecursive = False,
+    files_from: flags.FilesFrom = None,
+    null: flags.Null = False,
+    album: Annotated[
+        bool, typer.Option("--album", help="Each folder is an album: one diagnosis, one level, no gaps.")
+    ] = False,
     method: Annotated[
         str, typer.Option(metavar="auto|neural|model|none", help="'auto' leaves a healthy recording alone.")
     ] = "auto",
@@ -54,19 +76,31 @@ def restore(
         bool, typer.Option("--keep-mtime", help="Give the output the input's modification time.")
     ] = False,
     overwrite: flags.Overwrite = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave inputs whose output exists.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Redo only what is missing, changed or damaged in DIR.")
+    ] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    jobs: flags.Jobs = "auto",
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Examine and plan, write nothing.")
     ] = False,
     json: flags.Json = False,
+    json_lines: flags.JsonLines = False,
+    progress: flags.ProgressStyle = "auto",
+    no_progress: flags.NoProgress = False,
+    log_file: flags.LogFile = None,
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = 0,
 ) -> None:
     """Give a squashed recording its dynamics back.
 
-    unsquash restore IN.wav OUT.wav; with --profile or --set the compressor is inverted exactly, otherwise
-    the recording is examined and either restored by a neural network or copied untouched.
+    unsquash restore IN.wav OUT.wav, or unsquash restore FILES... -o DIR; with --profile or --set the
+    compressor is inverted exactly, otherwise the recording is examined and either restored by a neural
+    network or copied untouched.
     """
-    source, target = _ends(inputs, output)
     options = RestoreOptions(
         method=method,  # type: ignore[arg-type]  # validated by RestoreOptions
         profile=profile,
@@ -88,36 +122,92 @@ def restore(
         replaygain=replaygain,
         keep_mtime=keep_mtime,
     )
-    if json and target == "-" and not dry_run:
+    from unsquash.batch.expand import Selection
+    from unsquash.batch.settings import BatchOptions
+    from unsquash.live import Showing
+
+    naming = Naming(template=template, suffix=suffix, container=output_format)
+    selection = Selection(
+        include=tuple(include or ()), exclude=tuple(exclude or ()), recursive=not no_recursive
+    )
+    batch = BatchOptions(
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        resume=resume,
+        dry_run=dry_run,
+        fail_fast=fail_fast,
+        album=album,
+        jobs=many.parse_jobs(jobs),
+    )
+    showing = Showing(
+        style=many.parse_style(progress, no_progress=no_progress),
+        quiet=quiet,
+        verbose=bool(verbose),
+        log_file=log_file,
+        results="json" if json else "json-lines" if json_lines else "none",
+    )
+    listed = many.listed_names(files_from, null=null)
+    only_many = album or resume or bool(listed) or selection != Selection()
+    if output is not None and (
+        only_many or naming.is_special or many.are_many(inputs or []) or many.is_folder_name(output)
+    ):
+        many.restore_many(
+            inputs or [],
+            listed,
+            output,
+            naming=naming,
+            selection=selection,
+            options=options,
+            batch=batch,
+            showing=showing,
+        )
+    else:
+        source, target = _ends(inputs or [], output, naming, only_many=only_many)
+        _restore_one(source, target, options, batch, showing)
+
+
+def _restore_one(
+    source: str, target: str, options: RestoreOptions, batch: BatchOptions, showing: Showing
+) -> None:
+    from unsquash import console
+    from unsquash.live import file_display
+    from unsquash.pipeline import restore_file
+
+    if showing.results != "none" and target == "-" and not batch.dry_run:
         raise OptionError(
             "stdout cannot carry both audio and JSON", hint="give the output a name, or drop --json"
         )
-    from unsquash import console
-    from unsquash.pipeline import restore_file
-
-    with console.progress(quiet=quiet) as progress:
+    if batch.skip_existing and target != "-" and Path(target).exists():
+        console.print_skipped(target, quiet=showing.quiet)
+        return
+    with file_display(showing.style, quiet=showing.quiet) as progress:
         report = restore_file(
             _reader(source),
-            _writer(target, dry_run=dry_run),
+            _writer(target, dry_run=batch.dry_run),
             options,
-            overwrite=overwrite,
-            dry_run=dry_run,
+            overwrite=batch.overwrite,
+            dry_run=batch.dry_run,
             progress=progress,
         )
-    if json:
-        console.print_json(report)
-    elif not quiet:
-        console.print_restoration(report, verbose=verbose)
+    if showing.results != "none":
+        console.print_json(report, one_line=showing.results == "json-lines")
+    elif not showing.quiet:
+        console.print_restoration(report, verbose=int(showing.verbose))
 
 
-def _ends(inputs: list[str], output: str | None) -> tuple[str, str]:
-    if output is None and len(inputs) == 2:
+def _ends(inputs: list[str], output: str | None, naming: Naming, *, only_many: bool) -> tuple[str, str]:
+    """Return the input and the output of a single file."""
+    if only_many or len(inputs) > 2:
+        raise OptionError("several files need an output folder", hint="name it with -o DIR")
+    if not inputs:
+        raise OptionError("no input was named", hint="unsquash restore IN.wav OUT.wav, or FILES -o DIR")
+    if len(inputs) == 2:
         return inputs[0], inputs[1]
-    if output is not None and len(inputs) == 1:
-        return inputs[0], output
-    if len(inputs) == 1:
-        raise OptionError("no output was named", hint="unsquash restore IN.wav OUT.wav")
-    raise OptionError(f"{len(inputs)} files were named", hint="one input and one output at a time")
+    if output is None and naming.is_special and inputs[0] != "-":
+        return inputs[0], str(naming.beside(Path(inputs[0])))
+    if output is None:
+        raise OptionError("no output was named", hint="unsquash restore IN.wav OUT.wav, or FILES -o DIR")
+    return inputs[0], output
 
 
 def _reader(name: str) -> Path | BinaryIO:

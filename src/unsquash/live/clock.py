@@ -42,6 +42,11 @@ class Clock:
         return self._finished_s + sum(self._active.values())
 
     @property
+    def elapsed(self) -> timedelta:
+        """Time since the work began, in whole seconds."""
+        return timedelta(seconds=round(time.monotonic() - self._began))
+
+    @property
     def left_s(self) -> float | None:
         """Seconds until all will be done, as far as can be told."""
         elapsed_s = time.monotonic() - self._began

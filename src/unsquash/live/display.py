@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -14,41 +14,60 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from unsquash import console
 from unsquash.batch.events import Event, Listener
-from unsquash.batch.settings import Summary
 from unsquash.errors import OutputError
 from unsquash.live.drawn import Drawn
 from unsquash.live.lines import JsonLines, PlainLines
+from unsquash.live.results import JsonDocument, JsonRecords, Table
 
 Style = Literal["auto", "plain", "json"]
 
 
-@contextmanager
-def batch_display(
-    style: Style, *, quiet: bool, verbose: bool, log_file: Path | None = None
-) -> Iterator[Listener]:
-    """Give a listener that shows a batch on stderr, and writes it to a log if one is wanted.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """What the user wants to see.
 
-    Args:
-        style: `auto` draws on a terminal and writes plain lines elsewhere.
+    Attributes:
+        style: of the progress on stderr; `auto` draws on a terminal and writes plain lines elsewhere.
         quiet: show failures only.
-        verbose: a line for every finished file, where it is drawn too.
-        log_file: gets one line for every file, with the time.
+        verbose: say more of every file.
+        log_file: gets every line too, with the time.
+        results: what goes to stdout: one JSON document, one JSON object a line, a table, or nothing.
+    """
+
+    style: Style = "auto"
+    quiet: bool = False
+    verbose: bool = False
+    log_file: Path | None = None
+    results: Literal["json", "json-lines", "table", "none"] = "none"
+
+
+@contextmanager
+def batch_display(showing: Showing) -> Iterator[Listener]:
+    """Give a listener that shows a batch, tells its results, and keeps its log.
 
     Raises:
         OutputError: the log cannot be written.
     """
     with ExitStack() as stack:
         listeners: list[Listener] = []
-        if log_file is not None:
-            listeners.append(PlainLines(stack.enter_context(_log(log_file)), stamped=True))
-        if style == "json":
+        if showing.log_file is not None:
+            log = stack.enter_context(_log(showing.log_file))
+            listeners.append(PlainLines(log, verbose=showing.verbose, stamped=True))
+        if showing.results == "json":
+            listeners.append(JsonDocument(sys.stdout))
+        elif showing.results == "json-lines":
+            listeners.append(JsonRecords(sys.stdout))
+        if showing.style == "json":
             listeners.append(JsonLines(sys.stderr))
-        elif style == "plain" or quiet or not _is_terminal():
-            listeners.append(PlainLines(sys.stderr, failures_only=quiet))
+        elif showing.quiet or showing.style == "plain" or not _is_terminal():
+            failures_only = showing.quiet or (showing.results == "table" and not showing.verbose)
+            listeners.append(PlainLines(sys.stderr, failures_only=failures_only, verbose=showing.verbose))
         else:
             columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[note]}"))
             bars = Progress(*columns, console=Console(stderr=True), transient=True)
-            listeners.append(Drawn(stack.enter_context(bars), verbose=verbose))
+            listeners.append(Drawn(stack.enter_context(bars), verbose=showing.verbose))
+        if showing.results == "table":
+            listeners.append(Table())
 
         def tell(event: Event) -> None:
             for listener in listeners:
@@ -60,20 +79,11 @@ def batch_display(
 @contextmanager
 def file_display(style: Style, *, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
     """Give a progress function for a single file."""
-    if style != "json":
-        with console.progress(quiet=quiet or style == "plain") as drawn:
-            yield drawn
+    if style == "json":
+        yield JsonLines(sys.stderr).phase
         return
-    lines = JsonLines(sys.stderr)
-    yield lines.phase
-
-
-def print_summary(summary: Summary, *, planned: int, elapsed_s: float) -> None:
-    """Say on stderr what a batch came to."""
-    counts = [f"{count} {status}" for status, count in sorted(summary.counts.items()) if count]
-    if planned > summary.files:
-        counts.append(f"{planned - summary.files} not tried")
-    sys.stderr.write(f"{', '.join(counts)} in {timedelta(seconds=round(elapsed_s))}\n")
+    with console.progress(quiet=quiet or style == "plain") as drawn:
+        yield drawn
 
 
 def _is_terminal() -> bool:

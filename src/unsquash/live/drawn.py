@@ -9,7 +9,7 @@ from unsquash.batch import events
 from unsquash.batch.events import Event
 from unsquash.batch.names import shown
 from unsquash.live.clock import Clock, fraction
-from unsquash.live.words import describe
+from unsquash.live.words import count, describe
 
 
 class Drawn:
@@ -50,7 +50,10 @@ class Drawn:
                 if outcome.job.name in self._lines:
                     self._bars.remove_task(self._lines.pop(outcome.job.name))
                 if outcome.failure is not None or self._verbose:
-                    self._print(describe(outcome), "red" if outcome.failure is not None else None)
+                    line = describe(outcome, verbose=self._verbose)
+                    self._print(line, "red" if outcome.failure is not None else None)
+            case events.Closed(summary=summary, files=files):
+                self._print(f"{count(summary, files)}, in {self._clock.elapsed}")
 
     def _print(self, line: str, style: str | None = None) -> None:
         self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True, style=style)

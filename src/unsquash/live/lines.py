@@ -11,7 +11,7 @@ from unsquash.batch import events
 from unsquash.batch.events import Event
 from unsquash.batch.tasks import Progress
 from unsquash.live.clock import Clock, fraction
-from unsquash.live.words import brief, describe
+from unsquash.live.words import brief, count, describe
 
 _INTERVAL_S = 0.2
 
@@ -22,11 +22,15 @@ class PlainLines:
     Args:
         stream: where to.
         failures_only: say nothing of what went well.
+        verbose: say more of every file.
         stamped: begin every line with the time.
     """
 
-    def __init__(self, stream: TextIO, *, failures_only: bool = False, stamped: bool = False) -> None:
+    def __init__(
+        self, stream: TextIO, *, failures_only: bool = False, verbose: bool = False, stamped: bool = False
+    ) -> None:
         self._stream = stream
+        self._verbose = verbose
         self._failures_only = failures_only
         self._stamped = stamped
 
@@ -34,12 +38,14 @@ class PlainLines:
         """Show an event."""
         match event:
             case events.Finished(outcome=outcome):
-                self._say(describe(outcome), matters=outcome.failure is not None)
+                self._say(describe(outcome, verbose=self._verbose), matters=outcome.failure is not None)
             case events.Planned(lengths_s=lengths_s, jobs=jobs):
                 length = timedelta(seconds=round(sum(lengths_s.values())))
                 self._say(f"{len(lengths_s)} files, {length} of audio, {jobs} at once")
             case events.Remark(text=text):
                 self._say(f"note: {text}")
+            case events.Closed(summary=summary, files=files):
+                self._say(count(summary, files))
 
     def _say(self, line: str, *, matters: bool = False) -> None:
         if matters or not self._failures_only:
@@ -85,6 +91,8 @@ class JsonLines:
                 )
             case events.Finished(outcome=outcome):
                 self._say("finished", **brief(outcome))
+            case events.Closed(summary=summary, files=files):
+                self._say("closed", files=files, counts=dict(summary.counts))
 
     def phase(self, phase: str, done: int, total: int) -> None:
         """Show how far the work on a single file is."""

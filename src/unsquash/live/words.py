@@ -7,30 +7,41 @@ from typing import Any
 from unsquash import console
 from unsquash.audio.formats import BYTES_PER_SAMPLE
 from unsquash.batch.names import shown
-from unsquash.batch.tasks import Outcome
+from unsquash.batch.settings import Summary
+from unsquash.batch.tasks import Failure, Outcome
 from unsquash.pipeline import FileRestoration
 
 
-def describe(outcome: Outcome) -> str:
-    """Return an outcome as one line."""
-    names = f"{shown(outcome.job.source)} -> {shown(outcome.job.target)}"
+def describe(outcome: Outcome, *, verbose: bool = False) -> str:
+    """Return an outcome as one line; verbose, with the reasons, or the trace of a fault."""
+    names = shown(outcome.job.source)
+    if outcome.job.target != outcome.job.source:
+        names += f" -> {shown(outcome.job.target)}"
     if outcome.failure is not None:
-        hint = f" ({outcome.failure.hint})" if outcome.failure.hint else ""
-        return f"{names}: failed: {shown(outcome.failure.message)}{hint}"
-    line = f"{names}: {outcome.status}"
-    report = outcome.report
+        return f"{names}: failed: {_blame(outcome.failure, verbose=verbose)}"
+    parts = [outcome.status]
     if outcome.note:
-        line += f", {outcome.note}"
+        parts.append(outcome.note)
+    report = outcome.report
+    if report is not None:
+        parts.append(f"method {report.plan.method}")
     if isinstance(report, FileRestoration):
-        line += f", method {report.plan.method}"
         if report.gain is not None:
-            line += f", gain {report.gain.mean_db:+.2f} dB on average"
-        if outcome.status == "planned":
-            line += f", {_size(report)}"
-        else:
-            line += f", level {report.level_gain_db:+.2f} dB"
-        line += "".join(f"; warning: {warning}" for warning in report.warnings)
-    return line
+            parts.append(f"gain {report.gain.mean_db:+.2f} dB on average")
+        is_planned = outcome.status == "planned"
+        parts.append(_size(report) if is_planned else f"level {report.level_gain_db:+.2f} dB")
+        parts += [f"warning: {warning}" for warning in report.warnings]
+    if verbose and report is not None:
+        parts += [f"because {reason}" for reason in report.plan.reasons]
+    return f"{names}: {', '.join(parts)}"
+
+
+def count(summary: Summary, files: int) -> str:
+    """Return what a batch came to, in a few words."""
+    counts = [f"{number} {status}" for status, number in sorted(summary.counts.items())]
+    if files > summary.files:
+        counts.append(f"{files - summary.files} not tried")
+    return ", ".join(counts)
 
 
 def brief(outcome: Outcome) -> dict[str, Any]:
@@ -45,6 +56,17 @@ def brief(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.work_s, 3),
         "method": None if report is None else report.plan.method,
     }
+
+
+def record(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as plain values for JSON, with all that was found and done."""
+    return {**brief(outcome), "report": console.as_json(outcome.report)}
+
+
+def _blame(failure: Failure, *, verbose: bool) -> str:
+    hint = f" ({failure.hint})" if failure.hint else ""
+    trace = f"\n{failure.trace}" if verbose and failure.trace else ""
+    return f"{shown(failure.message)}{hint}{trace}"
 
 
 def _size(report: FileRestoration) -> str:

@@ -1,0 +1,150 @@
+"""Many files: from the words of the command line to a batch, and from its outcome to an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from unsquash import errors
+from unsquash.cli.exits import CODES, FAILED, PARTLY
+from unsquash.errors import OptionError
+
+if TYPE_CHECKING:
+    from unsquash.batch.events import Listener
+    from unsquash.batch.expand import Selection
+    from unsquash.batch.names import Naming
+    from unsquash.batch.settings import BatchOptions, Summary
+    from unsquash.live import Showing, Style
+    from unsquash.options import RestoreOptions
+
+
+def parse_jobs(text: str) -> int | None:
+    """Read a number of jobs; `auto` is None."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise OptionError(f"'{text}' is no number of jobs", hint="give 1 or more, or auto")
+    return int(text)
+
+
+def parse_style(progress: str | None, *, no_progress: bool) -> Style:
+    """Read how progress is to be shown."""
+    if no_progress or progress == "none":
+        return "plain"
+    if progress is None or progress == "auto":
+        return "auto"
+    if progress == "json":
+        return "json"
+    raise OptionError(f"no progress is called '{progress}'", hint="choose auto, json or none")
+
+
+def listed_names(path: str | None, *, null: bool) -> list[str]:
+    """Read the names in a list, `-` for stdin."""
+    if path is None:
+        if null:
+            raise OptionError("-0 says how a list is written", hint="name the list with --files-from")
+        return []
+    from unsquash.batch.expand import read_list
+
+    if path == "-":
+        return read_list(sys.stdin.buffer, null=null)
+    try:
+        with Path(path).open("rb") as file:
+            return read_list(file, null=null)
+    except OSError as error:
+        raise errors.AudioReadError(
+            f"the list '{path}' cannot be read: {error.strerror}", hint="check the path"
+        ) from error
+
+
+def are_many(inputs: list[str]) -> bool:
+    """Return whether the inputs are, or may be, more than one file."""
+    from unsquash.batch.expand import is_wildcard
+
+    return len(inputs) != 1 or Path(inputs[0]).is_dir() or is_wildcard(inputs[0])
+
+
+def is_folder_name(output: str) -> bool:
+    """Return whether an output is meant as a folder."""
+    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def restore_many(
+    inputs: list[str],
+    listed: list[str],
+    output: str,
+    *,
+    naming: Naming,
+    selection: Selection,
+    options: RestoreOptions,
+    batch: BatchOptions,
+    showing: Showing,
+) -> None:
+    """Restore files into a folder; exit with a code that says how it went."""
+    from unsquash.batch.expand import expand
+    from unsquash.batch.jobs import plan_jobs
+    from unsquash.batch.ledger import Ledger
+    from unsquash.batch.run import run_batch
+
+    if "-" in inputs or output == "-":
+        raise OptionError("a stream is one file", hint="unsquash restore - - < IN.wav > OUT.wav")
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise OptionError(f"'{output}' is a file", hint="several files need a folder: -o DIR")
+    ledger = Ledger(folder)
+    expansion = expand(inputs, listed, selection, output_folder=folder, is_output=ledger.wrote_file)
+    jobs = plan_jobs(expansion.found, folder, naming)
+    with _told(showing, expansion.unsupported) as listener:
+        summary = run_batch(jobs, ledger, options, batch, listener)
+    _exit(summary, len(jobs))
+
+
+def analyze_many(
+    inputs: list[str],
+    listed: list[str],
+    *,
+    selection: Selection,
+    options: RestoreOptions,
+    jobs: int | None,
+    showing: Showing,
+) -> None:
+    """Examine files; exit with a code that says how it went."""
+    from unsquash.batch.examine import examine_many
+    from unsquash.batch.expand import expand
+
+    if "-" in inputs:
+        raise OptionError("a stream is one file", hint="unsquash analyze - < IN.wav")
+    expansion = expand(inputs, listed, selection)
+    with _told(showing, expansion.unsupported) as listener:
+        summary = examine_many(expansion.found, options, jobs=jobs, listener=listener)
+    _exit(summary, len(expansion.found))
+
+
+@contextmanager
+def _told(showing: Showing, unsupported: Counter[str]) -> Iterator[Listener]:
+    """Give a listener that tells the user everything."""
+    from unsquash.batch.events import Remark
+    from unsquash.live import batch_display
+
+    with batch_display(showing) as listener:
+        if unsupported:
+            kinds = ", ".join(f"{count} {extension}" for extension, count in unsupported.most_common())
+            listener(Remark(text=f"passed over, as they cannot be read: {kinds}"))
+        yield listener
+
+
+def _exit(summary: Summary, files: int) -> None:
+    """Exit with a single file's own code, 1 where nothing succeeded, 3 where some failed, or not at all."""
+    if summary.last_failure is None:
+        return
+    if files == 1:
+        kind = getattr(errors, summary.last_failure.kind, errors.UnsquashError)
+        raise typer.Exit(next(code for known, code in CODES if issubclass(kind, known)))
+    raise typer.Exit(FAILED if summary.failures == summary.files else PARTLY)
