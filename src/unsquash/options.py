@@ -58,6 +58,7 @@ class RestoreOptions:
         art: carry pictures over.
         replaygain: add fresh ReplayGain (Opus: R128) fields.
         keep_mtime: give the output the input's modification time.
+        input_format: what headerless samples are, such as `s16le:44100:2`; None: the header says it.
     """
 
     method: Method = "auto"
@@ -79,6 +80,7 @@ class RestoreOptions:
     art: bool = True
     replaygain: bool = False
     keep_mtime: bool = False
+    input_format: str | None = None
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, get_args(Method))

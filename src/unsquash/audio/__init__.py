@@ -8,6 +8,7 @@ from unsquash.audio.choice import AUDIO_EXTENSIONS, choose_format
 from unsquash.audio.encoding import wants_dither
 from unsquash.audio.formats import AudioInfo, OutputFormat
 from unsquash.audio.pipes import open_pipe_writer, spooled
+from unsquash.audio.raw import RawFormat, parse_raw_format
 from unsquash.audio.reader import ArraySource, AudioFile, AudioSource, open_audio
 from unsquash.audio.writer import Attachments, AudioWriter, open_writer
 
@@ -20,12 +21,14 @@ __all__ = [
     "AudioSource",
     "AudioWriter",
     "OutputFormat",
+    "RawFormat",
     "check_target",
     "choose_format",
     "copy_file",
     "open_audio",
     "open_pipe_writer",
     "open_writer",
+    "parse_raw_format",
     "spooled",
     "wants_dither",
 ]

@@ -13,6 +13,7 @@ import soundfile
 
 from unsquash.audio.headers import missing_bytes, mp3_announcement, sized_wav_header
 from unsquash.audio.libsndfile import StreamedSoundFile, from_file_order
+from unsquash.audio.raw import RawFormat, frame_bytes
 from unsquash.audio.views import EndlessFile, ReheadedFile
 from unsquash.errors import AudioReadError, InputError, UnsupportedAudioError
 from unsquash.units import Float64Array
@@ -35,22 +36,27 @@ class Decoder:
         container, subtype, sample_rate, channels: as libsndfile reports them.
         frames: samples per channel, counted where the file does not say or libsndfile only guesses.
 
+    Args:
+        path: the file.
+        raw: what its samples are, if it has no header.
+
     Raises:
         AudioReadError: the file is missing, empty, truncated or no audio.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, raw: RawFormat | None = None) -> None:
         self._path = path
+        self._raw = raw
         self._name = name = f"'{path}'"
         _require_file(path, name)
         with self._errors():
-            lacking = missing_bytes(path)
+            lacking = missing_bytes(path) if raw is None else -path.stat().st_size % frame_bytes(raw)
         if lacking:
             raise AudioReadError(f"{name} is truncated: at least {lacking} bytes are missing", hint=_REPAIR)
         self._open_file: Callable[[], io.RawIOBase] | None = None
         self._backing: io.RawIOBase | None = None
         with self._errors():
-            header = sized_wav_header(path)
+            header = sized_wav_header(path) if raw is None else None
         if header is not None:
             self._open_file = lambda: ReheadedFile(path, *header)
         self._sound = self._open()
@@ -92,12 +98,21 @@ class Decoder:
         )
 
     def _open(self) -> StreamedSoundFile:
-        if self._path.suffix.lower() == ".raw":
+        if self._raw is None and self._path.suffix.lower() == ".raw":
             raise UnsupportedAudioError(
                 f"{self._name} has no header that says what it holds",
-                hint="give it one, for example with: sox -t raw -r 48000 -e float -b 32 -c 2 in.raw out.wav",
+                hint="say it, for example with: --input-format s16le:44100:2",
             )
         with self._errors():
+            if self._raw is not None:
+                return StreamedSoundFile(
+                    os.fsencode(self._path) if os.name == "posix" else str(self._path),
+                    samplerate=self._raw.sample_rate,
+                    channels=self._raw.channels,
+                    format="RAW",
+                    subtype=self._raw.subtype,
+                    endian=self._raw.endian,
+                )
             if self._open_file is None:
                 return StreamedSoundFile(os.fsencode(self._path) if os.name == "posix" else str(self._path))
             self._backing = self._open_file()

@@ -11,6 +11,7 @@ import numpy as np
 
 from unsquash.audio.decoder import Decoder
 from unsquash.audio.formats import MAX_CHANNELS, AudioInfo
+from unsquash.audio.raw import RawFormat
 from unsquash.errors import AudioReadError, OptionError, UnsupportedAudioError
 from unsquash.units import Float64Array, FloatArray
 
@@ -123,14 +124,18 @@ class AudioFile:
 
 
 @contextlib.contextmanager
-def open_audio(path: Path) -> Iterator[AudioFile]:
-    """Open a file of any format that libsndfile reads, told by its content.
+def open_audio(path: Path, raw: RawFormat | None = None) -> Iterator[AudioFile]:
+    """Open a file of any format that libsndfile reads, told by its content, or headerless samples.
+
+    Args:
+        path: the file.
+        raw: what its samples are, if it has no header.
 
     Raises:
         AudioReadError: missing, empty, truncated, damaged or not audio.
         UnsupportedAudioError: more than 8 channels, or a rate outside 8 to 384 kHz.
     """
-    with contextlib.closing(Decoder(path)) as decoder:
+    with contextlib.closing(Decoder(path, raw)) as decoder:
         info = AudioInfo(
             sample_rate=decoder.sample_rate,
             channels=decoder.channels,
