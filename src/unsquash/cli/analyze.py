@@ -22,7 +22,10 @@ def analyze(
     no_recursive: flags.NoRecursive = False,
     files_from: flags.FilesFrom = None,
     null: flags.Null = False,
+    input_format: flags.InputFormat = None,
     model: flags.Model = DEFAULT_MODEL,
+    model_dir: flags.ModelDir = None,
+    offline: flags.Offline = False,
     device: flags.Device = "auto",
     jobs: flags.Jobs = "auto",
     json: flags.Json = False,
@@ -39,7 +42,7 @@ def analyze(
     from unsquash.live import Showing, file_display
     from unsquash.pipeline import analyze_file
 
-    options = RestoreOptions(model=model, device=device)
+    options = RestoreOptions(model=model, device=device, input_format=input_format)
     style = many.parse_style(progress, no_progress=no_progress)
     listed = many.listed_names(files_from, null=null)
     names = inputs or []

@@ -58,11 +58,14 @@ def restore(
         typer.Option("--format", metavar="wav|flac|…", help="Container; by default from OUTPUT's name."),
     ] = None,
     dither: flags.Dither = "auto",
+    input_format: flags.InputFormat = None,
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="90, 1:30, 1:30.5 or 44100s (samples).")
     ] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="Restore up to here.")] = None,
     model: flags.Model = DEFAULT_MODEL,
+    model_dir: flags.ModelDir = None,
+    offline: flags.Offline = False,
     device: flags.Device = "auto",
     seed: flags.Seed = 0,
     no_tags: Annotated[
@@ -121,6 +124,7 @@ def restore(
         art=not no_art,
         replaygain=replaygain,
         keep_mtime=keep_mtime,
+        input_format=input_format,
     )
     from unsquash.batch.expand import Selection
     from unsquash.batch.settings import BatchOptions
