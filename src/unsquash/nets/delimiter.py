@@ -45,6 +45,8 @@ class DelimiterConfig:
             raise OptionError("network sizes must be positive")
         if self.stride_samples > self.kernel_samples:
             raise OptionError("the stride is longer than the kernel: samples between frames are lost")
+        if self.blocks > 16 or self.repeats > 16:
+            raise OptionError("more than 16 blocks or repeats are surely a mistake")
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -177,7 +179,7 @@ def build_delimiter(config_json: str, tensors: Mapping[str, torch.Tensor]) -> De
     """
     net = Delimiter(DelimiterConfig.from_json(config_json))
     try:
-        net.load_state_dict(tensors)
+        net.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         hint = "the weights belong to another version of unsquash"
         raise WeightsCorruptError("the tensors do not fit the network", hint=hint) from error

@@ -229,7 +229,7 @@ def build_gain_net(config_json: str, tensors: Mapping[str, torch.Tensor]) -> Gai
     net = GainNet(GainNetConfig.from_json(config_json))
     counters = {name: value for name, value in net.state_dict().items() if not value.is_floating_point()}
     try:
-        net.load_state_dict(counters | dict(tensors))
+        net.load_state_dict(counters | dict(tensors), assign=True)
     except RuntimeError as error:
         hint = "The weights belong to another version of unsquash."
         raise WeightsCorruptError("the tensors do not fit the network", hint=hint) from error

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from unsquash.nets.gain import GainNet
 
 _BLANK = "0" * 64
-_DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64"}
+_DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,26 +84,47 @@ def from_bytes(data: bytes, name: str) -> Stored:
         tensors = load(data)
     except (SafetensorError, ValueError, RuntimeError, KeyError, OverflowError, TypeError) as error:
         raise WeightsCorruptError(f"{name} is not a sound safetensors file: {error}", hint=_HINT) from error
+    if not all(str(tensor.dtype).removeprefix("torch.") in _DTYPES for tensor in tensors.values()):
+        raise WeightsCorruptError(f"{name} holds tensors that are not of 16, 32 or 64 bit floats", hint=_HINT)
     return Stored(
         network=metadata.get("network", "gain"), config_json=metadata.get("config", ""), tensors=tensors
     )
 
 
 def build(stored: Stored) -> GainNet | Delimiter:
-    """Make the network that stored tensors fill.
+    """Make the network that stored tensors fill, ready to run.
 
     Raises:
         WeightsCorruptError: they fit none.
     """
+    _check_sizes(stored)
+    tensors = {name: _single(tensor) for name, tensor in stored.tensors.items()}
     if stored.network == "delimiter":
         from unsquash.nets.delimiter import build_delimiter
 
-        return build_delimiter(stored.config_json, stored.tensors)
+        return build_delimiter(stored.config_json, tensors)
     if stored.network == "gain":
         from unsquash.nets.gain import build_gain_net
 
-        return build_gain_net(stored.config_json, stored.tensors)
+        return build_gain_net(stored.config_json, tensors)
     raise WeightsCorruptError(f"no network is called '{stored.network}'", hint="a newer unsquash may know it")
+
+
+def _check_sizes(stored: Stored) -> None:
+    """Refuse sizes far beyond what is stored, before any memory is set aside for them.
+
+    A layer of n channels has matrices of n² numbers, and every block its own tensors.
+    """
+    elements = sum(tensor.numel() for tensor in stored.tensors.values())
+    try:
+        sizes = dict(json.loads(stored.config_json))
+        sizes.pop("sample_rate")
+        for size in sizes.values():
+            many = isinstance(size, list) and len(size) > len(stored.tensors)
+            if many or max(size if isinstance(size, list) else [size]) ** 2 > elements:
+                raise ValueError("its sizes are not those of its tensors")
+    except (ValueError, TypeError, KeyError) as error:
+        raise WeightsCorruptError(f"not a network's configuration: {error}", hint=_HINT) from error
 
 
 def read_metadata(data: bytes, name: str) -> dict[str, str]:
@@ -145,6 +166,14 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 _HINT = "get it again from where it came from"
+
+
+def _single(tensor: torch.Tensor) -> torch.Tensor:
+    """Convert to 32-bit floats; by numpy, because torch would first start its threads."""
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(tensor.numpy().astype(np.float32, copy=False))
 
 
 def _raw(tensor: torch.Tensor) -> bytes:
