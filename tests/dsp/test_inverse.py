@@ -118,6 +118,34 @@ def test_random_settings(mode: str) -> None:
     assert lost <= 3
 
 
+@pytest.mark.parametrize(("mode", "steepest", "flattest"), [("compress", 1.0, 1 / 7), ("expand", 7.0, 1.0)])
+@pytest.mark.parametrize("smoothing", ["linear", "none"])
+@pytest.mark.parametrize("knee_db", [0.0, 10.0])
+def test_louder_in_is_louder_out(
+    mode: str, steepest: float, flattest: float, smoothing: str, knee_db: float
+) -> None:
+    """From any state ln|y| rises with ln|x| at a slope within these bounds: so the inverse is unique."""
+    rng = np.random.default_rng(16)
+    x = np.exp(np.linspace(np.log(1e-6), np.log(10.0), 4000))
+    for _ in range(20):
+        params = dataclasses.replace(
+            draw(rng, mode), ratio=7.0, knee_db=knee_db, smoothing=smoothing, link="off"
+        )  # type: ignore[arg-type]
+        before = compress(
+            noise(rng)[None, : rng.integers(1, 2000)] * rng.uniform(0.01, 3), RATE, params
+        ).state
+        state = dataclasses.replace(
+            before,
+            detector=np.repeat(before.detector, x.size),
+            gain=np.repeat(before.gain, x.size),
+            guess=np.repeat(before.guess, x.size, axis=0),
+        )
+        y = compress(x[:, None], RATE, params, state).samples[:, 0]
+        slope = np.diff(np.log(y)) / np.diff(np.log(x))
+        assert flattest - 1e-9 < np.min(slope)
+        assert np.max(slope) < steepest + 1e-9
+
+
 @pytest.mark.parametrize("link", ["off", "max", "mean", "rms"])
 @pytest.mark.parametrize("detector", ["peak", "rms"])
 @pytest.mark.parametrize(
