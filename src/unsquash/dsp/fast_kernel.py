@@ -104,9 +104,8 @@ def invert_hard_knee(
                 u, g, h = below, settled, inverted
                 gain[n] = g
                 continue
-        eps = (gamma_a if f < g else gamma_r) * (f * h - 1.0)
-        guess = h * eps
-        guess = (h - guess) + guess * eps if abs(eps) < 0.01 else h / (1.0 + eps)
+            h = inverted
+        guess = h
         near_f = f
         solved = False
         for _ in range(TRIES):
@@ -147,9 +146,9 @@ def invert_hard_knee(
                 residual = f_guess * pull_a + rest_a if falling else f_guess * pull_r + rest_r
                 change = change_a if falling else change_r
                 curve = f_guess * (pull_a * f2) if falling else f_guess * (pull_r * f2)
+                first = residual * newton
                 newton = newton + newton * change
-                d = residual * newton
-                d = d + (curve * newton) * (d * d)
+                d = residual * newton + (curve * newton) * (first * first)
             else:
                 f_guess = 1.0
                 f1 = f2 = slope = change = 0.0
@@ -158,13 +157,16 @@ def invert_hard_knee(
             dd = d * d
             size = abs(d)
             if size < LARGEST_STEP and size * (slope * dd + change * change) <= NEGLIGIBLE:
+                # 1/g of the next sample, should f stay as it is: ready before d is.
+                gamma = gamma_a if falling else gamma_r
+                following = guess / (1.0 + gamma * (f_guess * guess - 1.0))
                 u_next = (share + (share * d) * (-order + d * (a2 + d * a3))) + kept
                 f_next = f_guess + d * (f_guess * f1 + d * (f_guess * f2))
                 if (a - order * a * d > u) == attack and (f_next < g) == falling and (u_next > 1.0) == above:
                     u = u_next
                     f = f_next
                     g = gamma_a * f + (1.0 - gamma_a) * g if falling else gamma_r * f + (1.0 - gamma_r) * g
-                    h = guess - guess * (d - dd)
+                    h = following - following * d
                     solved = True
                     break
             near_f = f_guess
