@@ -46,7 +46,7 @@ def export(
         WeightsCorruptError: the checkpoint is damaged or fits no network.
     """
     stored = from_bytes(checkpoint.read_bytes(), str(checkpoint))
-    build(stored)
+    build(stored, str(checkpoint))
     data = to_bytes(stored)
     config = json.loads(stored.config_json)
     entry = WeightsEntry(

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,7 +108,9 @@ def _load_checkpoint(data: bytes, name: str) -> dict[str, Any]:
     import torch
 
     try:
-        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about odd formats, which are then refused
+            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError, IndexError,
         TypeError, AttributeError, OSError, AssertionError,
@@ -124,7 +127,7 @@ def _load_checkpoint(data: bytes, name: str) -> dict[str, Any]:
 def _adopt(stored: Stored, name: str) -> WeightsEntry:
     """Put tensors that fit their network into the cache, and their entry into the local manifest."""
     data = to_bytes(stored)
-    build(stored)
+    build(stored, name)
     config = json.loads(stored.config_json)
     try:
         entry = WeightsEntry(

@@ -26,12 +26,12 @@ def load_net(model: str) -> GainNet | Delimiter:
     """
     path = Path(model)
     if path.suffix == ".safetensors":
-        return build(from_bytes(_read(path), str(path)))
+        return _network(_read(path), str(path))
     if path.suffix in (".pth", ".pt", ".ckpt", ".bin"):
         raise WeightsCorruptError(
             f"{path} is not a .safetensors file", hint=f"bring it in once with: unsquash models import {path}"
         )
-    return build(from_bytes(obtain(find_entry(model)), model))
+    return _network(obtain(find_entry(model)), model)
 
 
 def load_gain_net(model: str) -> GainNet:
@@ -49,7 +49,7 @@ def read_gain_net(path: Path) -> GainNet:
     Raises:
         ModelError: as `load_gain_net`.
     """
-    return _gain_net(build(from_bytes(_read(path), str(path))), str(path))
+    return _gain_net(_network(_read(path), str(path)), str(path))
 
 
 def digest_of(model: str) -> str:
@@ -63,6 +63,10 @@ def digest_of(model: str) -> str:
     if path.suffix == ".safetensors":
         return hashlib.sha256(_read(path)).hexdigest()
     return find_entry(model).sha256
+
+
+def _network(data: bytes, name: str) -> GainNet | Delimiter:
+    return build(from_bytes(data, name), name)
 
 
 def _gain_net(net: GainNet | Delimiter, name: str) -> GainNet:

@@ -91,12 +91,23 @@ def from_bytes(data: bytes, name: str) -> Stored:
     )
 
 
-def build(stored: Stored) -> GainNet | Delimiter:
+def build(stored: Stored, name: str) -> GainNet | Delimiter:
     """Make the network that stored tensors fill, ready to run.
 
+    Args:
+        stored: what a file holds.
+        name: what to call it in messages.
+
     Raises:
-        WeightsCorruptError: they fit none.
+        WeightsCorruptError: its tensors fit no network.
     """
+    try:
+        return _build(stored)
+    except WeightsCorruptError as error:
+        raise WeightsCorruptError(f"{name} cannot be used: {error}", hint=error.hint) from error
+
+
+def _build(stored: Stored) -> GainNet | Delimiter:
     _check_sizes(stored)
     tensors = {name: _single(tensor) for name, tensor in stored.tensors.items()}
     if stored.network == "delimiter":
