@@ -5,7 +5,8 @@ operations from one sample's state to the next, not their number; so:
 
 - f is a power of u: 2^−σe from the exponent's table, c^−σ from the mantissa's, and five terms of a series for
   the rest, all exact to rounding. No logarithm, no exponential.
-- The first guess of h = 1/g continues from the state by the previous f, without a division.
+- The first guess of h = 1/g continues with the previous sample's f; all but one operation of it is done
+  before that sample is solved.
 - All quantities are then expanded to second order (u to third) in d, the relative change from that guess, and
   `1 + d = h·g(d)` is solved in closed form. Where d is too large for the expansion to be exact to rounding,
   the guess is moved and the sample tried again.
@@ -33,7 +34,7 @@ TRIES = 12
 LARGEST_STEP = 3e-5  # of d: beyond, the next term of the expansion would show
 NEGLIGIBLE = 1e-18
 SMALLEST_GAIN = 1e-6
-_INDEX_BITS = np.int64(0x00FF_0000_0000_0000 >> 4)
+_CELL_BITS = np.int64(0x000F_F000_0000_0000)
 _MANTISSA_BITS = np.int64(0x000F_FFFF_FFFF_FFFF)
 _ONE_BITS = np.int64(0x3FF0_0000_0000_0000)
 _CENTRE_BITS = np.int64(0x3FF0_0800_0000_0000)
@@ -50,6 +51,24 @@ def power_tables(exponent: float) -> tuple[Float64Array, Float64Array, Float64Ar
     terms = np.arange(5)
     series = np.concatenate(([1.0], np.cumprod((exponent - terms) / (terms + 1.0))))
     return np.exp2(exponent * np.arange(OCTAVES)), centres**exponent, 1.0 / centres, series
+
+
+@contracted
+def table_power(
+    u: float, octaves: Float64Array, cells: Float64Array, reciprocals: Float64Array, series: Float64Array
+) -> float:
+    """Return u to the power that the tables are made for; −1 beyond their range."""
+    bits = np.float64(u).view(np.int64)
+    octave = (bits >> 52) - 1023
+    if octave >= OCTAVES:
+        return -1.0
+    cell = (bits >> 44) & (CELLS - 1)
+    mantissa = np.int64((bits & _MANTISSA_BITS) | _ONE_BITS).view(np.float64)
+    centre = np.int64((bits & _CELL_BITS) | _CENTRE_BITS).view(np.float64)
+    r = (mantissa - centre) * reciprocals[cell]
+    high = (series[2] + r * series[3]) + (r * r) * (series[4] + r * series[5])
+    power: float = (octaves[octave] * cells[cell]) * ((1.0 + r * series[1]) + (r * r) * high)
+    return power
 
 
 @contracted
@@ -122,18 +141,9 @@ def invert_hard_knee(
             rest_r = (1.0 - gamma_r) * g * guess - 1.0
             above = at_guess > 1.0
             if above:
-                bits = np.float64(at_guess).view(np.int64)
-                octave = (bits >> 52) - 1023
-                if octave >= OCTAVES:
+                f_guess = table_power(at_guess, octaves, cells, reciprocals, series)
+                if f_guess < 0.0:
                     break
-                cell = (bits >> 44) & 255
-                mantissa = np.int64((bits & _MANTISSA_BITS) | _ONE_BITS).view(np.float64)
-                centre = np.int64((bits & _INDEX_BITS) | _CENTRE_BITS).view(np.float64)
-                r = (mantissa - centre) * reciprocals[cell]
-                f_guess = (octaves[octave] * cells[cell]) * (
-                    (1.0 + r * series[1])
-                    + (r * r) * ((series[2] + r * series[3]) + (r * r) * (series[4] + r * series[5]))
-                )
                 w = share / at_guess
                 f1 = w * k1
                 f2 = w * (k2 + k3 * w)
