@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
@@ -59,6 +60,8 @@ class RestoreOptions:
         replaygain: add fresh ReplayGain (Opus: R128) fields.
         keep_mtime: give the output the input's modification time.
         input_format: what headerless samples are, such as `s16le:44100:2`; None: the header says it.
+        apply_gain: a gain file; its gain is applied instead of any other, scaled by `strength`.
+        undo: take that gain back.
     """
 
     method: Method = "auto"
@@ -81,6 +84,8 @@ class RestoreOptions:
     replaygain: bool = False
     keep_mtime: bool = False
     input_format: str | None = None
+    apply_gain: Path | None = None
+    undo: bool = False
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, get_args(Method))
@@ -108,10 +113,22 @@ class RestoreOptions:
                 "the model-based method needs to know the compressor",
                 hint="name it with --profile (see 'unsquash presets list') or describe it with --set",
             )
+        self._check_saved_gain(described=described)
         if self.method in ("neural", "none") and described:
             raise OptionError(
                 f"a profile means nothing to the method '{self.method}'",
                 hint="use --method model, or leave --profile out",
+            )
+
+    def _check_saved_gain(self, *, described: bool) -> None:
+        if self.undo and self.apply_gain is None:
+            raise OptionError("there is nothing to undo", hint="name the gain with --apply-gain FILE")
+        if self.apply_gain is not None and (self.method != "auto" or described):
+            raise OptionError("a saved gain needs no method", hint="leave --method, --profile and --set out")
+        is_partial = self.start is not None or self.end is not None
+        if self.undo and (is_partial or self.strength != 1.0 or self.max_gain_db is not None):
+            raise OptionError(
+                "a gain is taken back as a whole", hint="leave --strength, --max-gain, --start and --end out"
             )
 
 

@@ -139,6 +139,7 @@ class GainStage:
         engine: what estimates the gain.
         strength: 0 to 1, multiplies the gain in dB (no comb filter, unlike a wet/dry mix).
         max_gain_db: upper limit of the applied gain; None for no limit.
+        step_db: the applied gain is rounded to multiples of it, so that it can be saved exactly in few bits.
         observe: called with every `(samples, gain_db)` that was applied, in order.
     """
 
@@ -148,11 +149,13 @@ class GainStage:
         *,
         strength: float = 1.0,
         max_gain_db: float | None = None,
+        step_db: float | None = None,
         observe: Callable[[FloatArray, FloatArray], None] | None = None,
     ) -> None:
         self.engine = engine
         self.strength = strength
         self.max_gain_db = max_gain_db
+        self.step_db = step_db
         self.observe = observe
 
     def process(self, blocks: Iterable[FloatArray]) -> Iterator[FloatArray]:
@@ -161,6 +164,8 @@ class GainStage:
             gain_db = engine_gain_db * self.strength if self.strength != 1.0 else engine_gain_db
             if self.max_gain_db is not None:
                 gain_db = np.minimum(gain_db, self.max_gain_db)
+            if self.step_db is not None:
+                gain_db = np.rint(gain_db / self.step_db) * self.step_db
             if self.observe is not None:
                 self.observe(samples, gain_db)
             yield apply_gain_db(samples, gain_db)

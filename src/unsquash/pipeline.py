@@ -26,14 +26,13 @@ from unsquash.audio import (
     open_audio,
     parse_raw_format,
     spooled,
-    wants_dither,
 )
 from unsquash.errors import OptionError, OutputExistsError
-from unsquash.options import LevelPolicy, RestoreOptions
+from unsquash.execution import Work, execute
+from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, make_plan, needs_network
-from unsquash.rendering import Progress, Rendering, Target, level_gain_db, render
-from unsquash.stages import GainObserver, GainSummary, judge_for, network_on, restored_blocks
-from unsquash.tagging import Tagging, keep_mtime
+from unsquash.rendering import Progress, Target, level_gain_db
+from unsquash.stages import GainSummary, judge_for, network_on, restored_blocks
 from unsquash.units import FloatArray, db_to_linear
 
 if TYPE_CHECKING:
@@ -131,6 +130,7 @@ def restore_file(
     overwrite: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
+    save_gain: Path | None = None,
 ) -> FileRestoration:
     """Restore a file, or a stream, of any length; the output appears whole or not at all.
 
@@ -141,6 +141,7 @@ def restore_file(
         overwrite: replace an existing target.
         dry_run: examine and plan only.
         progress: called with `(phase, samples done, samples in all)`.
+        save_gain: save the gain there, so that it can be applied again or taken back.
 
     Raises:
         InputError: the input or an option cannot be used.
@@ -157,6 +158,8 @@ def restore_file(
         if isinstance(target, Path):
             check_separate(path, target)
             check_target(target, overwrite=overwrite)
+        if save_gain is not None:
+            check_target(save_gain, overwrite=overwrite)
         diagnosis, plan, net = _decide(audio, options, progress)
         report = FileRestoration(
             input=str(source) if isinstance(source, Path) else "-",
@@ -173,45 +176,29 @@ def restore_file(
         )
         if dry_run:
             return report
-        is_whole = (start, stop) == (0, audio.info.frames)
-        changed = bool(plan.stages) or not isinstance(options.level, str)
-        tagging = Tagging(
-            path,
-            audio.info,
-            output_format,
-            options,
-            plan,
-            part=(start, stop),
-            changed=changed,
-            into_pipe=not isinstance(target, Path),
-        )
-        if not changed and is_whole and isinstance(target, Path) and output_format.holds_as_is(audio.info):
-            tagging.copy(target, diagnosis.levels, overwrite=overwrite)
-            return replace(
-                report, status="unchanged", levels=diagnosis.levels, warnings=plan.warnings + tagging.warnings
+        done = execute(
+            Work(
+                path=path,
+                audio=audio,
+                target=target,
+                output_format=output_format,
+                options=options,
+                diagnosis=diagnosis,
+                plan=plan,
+                net=net,
+                part=(start, stop),
+                overwrite=overwrite,
+                progress=progress,
+                save_gain=save_gain,
             )
-        rendering = Rendering(
-            target=target,
-            output_format=output_format,
-            level=level_policy(options, diagnosis, changed=changed),
-            match_lufs=diagnosis.levels.integrated_lufs,
-            dither=wants_dither(options.dither, audio.info, output_format, changed=changed),
-            seed=options.seed,
-            overwrite=overwrite,
-            attach=tagging.attach,
         )
-        observer = GainObserver()
-        blocks = restored_blocks(audio, plan, diagnosis, options, net, start, stop, observer.observe)
-        rendered = render(blocks, rendering, frames=stop - start, progress=progress)
-        if options.keep_mtime and isinstance(target, Path):
-            keep_mtime(path, target)
         return replace(
             report,
-            status="restored" if changed else "unchanged",
-            gain=observer.summary() if plan.stages else None,
-            level_gain_db=rendered.level_gain_db,
-            levels=rendered.levels,
-            warnings=plan.warnings + rendered.warnings + tagging.warnings,
+            status=done.status,
+            gain=done.gain,
+            level_gain_db=done.level_gain_db,
+            levels=done.levels,
+            warnings=done.warnings,
         )
 
 
@@ -293,12 +280,6 @@ def _part(options: RestoreOptions, info: AudioInfo) -> tuple[int, int]:
         length_s = info.frames / info.sample_rate
         raise OptionError(f"nothing lies between start and end: the recording lasts {length_s:.3f} s")
     return start, stop
-
-
-def level_policy(options: RestoreOptions, diagnosis: Diagnosis, *, changed: bool) -> LevelPolicy | float:
-    """Return the level policy; what is left alone keeps its level unless an integer cannot hold its peak."""
-    peak_dbfs = diagnosis.levels.sample_peak_dbfs
-    return options.level if changed or (peak_dbfs is not None and peak_dbfs > 0.0) else "keep"
 
 
 def _output_format(info: AudioInfo, target: Target, options: RestoreOptions, frames: int) -> OutputFormat:

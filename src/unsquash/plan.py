@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
 
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.dsp.compressor import CompressorParams
@@ -30,6 +32,19 @@ class NeuralInversion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SavedGain:
+    """Apply a gain that was saved, or take it back."""
+
+    path: Path
+    undo: bool
+    max_gain_db: float | None
+
+
+Stage: TypeAlias = ModelInversion | NeuralInversion | SavedGain
+_METHODS = {ModelInversion: "model", NeuralInversion: "neural", SavedGain: "saved"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """An ordered list of stages, possibly empty, and why.
 
@@ -39,21 +54,22 @@ class Plan:
         warnings: what the user should know before trusting the result.
     """
 
-    stages: tuple[ModelInversion | NeuralInversion, ...]
+    stages: tuple[Stage, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
-        """`model`, `neural` or `none`."""
+        """`model`, `neural`, `saved` or `none`."""
         for stage in self.stages:
-            return "model" if isinstance(stage, ModelInversion) else "neural"
+            return _METHODS[type(stage)]
         return "none"
 
 
 def needs_network(options: RestoreOptions) -> bool:
     """Return whether the choice, or the restoration, needs the gain network."""
-    return _chosen_method(options) in ("auto", "neural") and options.strength > 0.0
+    is_open = options.apply_gain is None and options.strength > 0.0
+    return is_open and _chosen_method(options) in ("auto", "neural")
 
 
 def make_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
@@ -62,6 +78,9 @@ def make_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
     Raises:
         OptionError: the profile or a setting is unknown or out of range.
     """
+    if options.apply_gain is not None:
+        saved = SavedGain(path=options.apply_gain, undo=options.undo, max_gain_db=options.max_gain_db)
+        return _unless_idle(options, Plan(stages=(saved,), reasons=("a saved gain was given",)))
     method = _chosen_method(options)
     if method == "none":
         return Plan(stages=(), reasons=("method 'none' was asked for",))

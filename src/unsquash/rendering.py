@@ -14,10 +14,11 @@ from typing import IO, BinaryIO
 
 import numpy as np
 
+from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.analysis.levels import Levels, LevelsMeter
 from unsquash.audio import Attachments, AudioWriter, OutputFormat, open_pipe_writer, open_writer
 from unsquash.errors import OutputError
-from unsquash.options import LevelPolicy
+from unsquash.options import LevelPolicy, RestoreOptions
 from unsquash.units import FloatArray, db_to_linear
 
 TRUE_PEAK_LIMIT_DBTP = -1.0
@@ -101,6 +102,12 @@ def render(
                 if progress is not None:
                     progress("write", done, frames)
     return Rendered(level_gain_db=gain_db, levels=shifted(levels, gain_db), warnings=warnings)
+
+
+def level_policy(options: RestoreOptions, diagnosis: Diagnosis, *, changed: bool) -> LevelPolicy | float:
+    """Return the level policy; what is left alone keeps its level unless an integer cannot hold its peak."""
+    peak_dbfs = diagnosis.levels.sample_peak_dbfs
+    return options.level if changed or (peak_dbfs is not None and peak_dbfs > 0.0) else "keep"
 
 
 def level_gain_db(

@@ -11,9 +11,11 @@ import numpy as np
 
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.audio import AudioSource
+from unsquash.engines.saved import SavedGainEngine, squashed_again
 from unsquash.options import DEFAULT_MODEL, RestoreOptions
 from unsquash.overlap import GainEngine, GainStage, UnlinkedEngine
-from unsquash.plan import ModelInversion, NeuralInversion, Plan
+from unsquash.plan import ModelInversion, NeuralInversion, Plan, SavedGain, Stage
+from unsquash.sidecar import STEP_DB, GainFile
 from unsquash.units import FloatArray, db_to_linear
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ def restored_blocks(
         yield from source.blocks(start, stop)
         return
     (stage,) = plan.stages
+    if isinstance(stage, SavedGain) and stage.undo:
+        yield from squashed_again(source, GainFile(stage.path), observe, lambda _is_exact: None)
+        return
     engine = _engine(stage, source, diagnosis, net)
     grid = engine.grid
     first = 0
@@ -96,7 +101,13 @@ def restored_blocks(
         if samples[:, keep].shape[1]:
             observe(samples[:, keep], gain_db[:, keep])
 
-    gain_stage = GainStage(engine, strength=options.strength, max_gain_db=stage.max_gain_db, observe=trimmed)
+    gain_stage = GainStage(
+        engine,
+        strength=options.strength,
+        max_gain_db=stage.max_gain_db,
+        step_db=STEP_DB if isinstance(stage, NeuralInversion) else None,
+        observe=trimmed,
+    )
     at = first
     for block in gain_stage.process(source.blocks(first, last)):
         kept = block[:, max(0, start - at) : max(0, stop - at)]
@@ -106,7 +117,7 @@ def restored_blocks(
 
 
 def _engine(
-    stage: ModelInversion | NeuralInversion,
+    stage: Stage,
     source: AudioSource,
     diagnosis: Diagnosis,
     net: Network | None,
@@ -116,6 +127,8 @@ def _engine(
         from unsquash.engines.model_based import ModelBasedEngine  # loads numba
 
         return ModelBasedEngine(stage.params, info.sample_rate, info.channels)
+    if isinstance(stage, SavedGain):
+        return SavedGainEngine(GainFile(stage.path))
     engine = _neural_engine(source, diagnosis, net)
     return engine if stage.linked or info.channels == 1 else UnlinkedEngine(engine)
 

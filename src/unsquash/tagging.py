@@ -11,7 +11,7 @@ from pathlib import Path
 from unsquash.analysis.levels import Levels
 from unsquash.audio import Attachments, AudioInfo, OutputFormat, copy_file
 from unsquash.options import RestoreOptions
-from unsquash.plan import ModelInversion, Plan
+from unsquash.plan import ModelInversion, Plan, SavedGain
 from unsquash.tags import Outcome, Pairs, TagCarrier, TagWishes
 
 _CHANNEL_NAMES = {1: "mono", 2: "stereo"}
@@ -121,6 +121,8 @@ def describe_treatment(plan: Plan, options: RestoreOptions, level_gain_db: float
             words = [f"{name}={value:g}" for name, value in settings.items() if isinstance(value, float)]
             words += [f"{name}={value}" for name, value in settings.items() if isinstance(value, str)]
             pairs.append(("UNSQUASH_PARAMETERS", " ".join(words)))
+        elif isinstance(stage, SavedGain):
+            pairs.append(("UNSQUASH_GAIN_TAKEN_BACK", "1" if stage.undo else "0"))
         else:
             from unsquash.weights import digest_of
 

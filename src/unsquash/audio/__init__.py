@@ -3,7 +3,7 @@
 Samples are float64 blocks `(C, t)`, ±1 = 0 dBFS. Outputs appear whole or not at all.
 """
 
-from unsquash.audio.atomic import check_target, copy_file
+from unsquash.audio.atomic import atomic_output, check_target, copy_file
 from unsquash.audio.choice import AUDIO_EXTENSIONS, choose_format
 from unsquash.audio.encoding import wants_dither
 from unsquash.audio.formats import AudioInfo, OutputFormat
@@ -22,6 +22,7 @@ __all__ = [
     "AudioWriter",
     "OutputFormat",
     "RawFormat",
+    "atomic_output",
     "check_target",
     "choose_format",
     "copy_file",

@@ -25,13 +25,14 @@ from unsquash.batch.jobs import Job
 from unsquash.batch.joined import DividedObserver, JoinedSource, cut_stream
 from unsquash.batch.pooling import pool_diagnoses, pool_levels
 from unsquash.options import LevelPolicy, RestoreOptions
-from unsquash.pipeline import FileRestoration, check_separate, level_policy
+from unsquash.pipeline import FileRestoration, check_separate
 from unsquash.plan import make_plan, needs_network
 from unsquash.rendering import (
     Progress,
     Rendering,
     fill_spool,
     level_gain_db,
+    level_policy,
     open_spool,
     read_spool,
     render,
