@@ -38,6 +38,20 @@ def test_undamaged_files_are_restored(fuzz, tmp_path):
         assert fuzz.outcome(tmp_path / kind, tmp_path / f"{kind}.wav") == "restored", kind
 
 
+@pytest.mark.parametrize(
+    "data", [b".snd\0\0\0\x18", b".snd", b"RIFF", b"FORM\0\0", b"caff", b"OggS", b"fLaC"]
+)
+def test_what_fuzzing_found_stays_found(fuzz, tmp_path, data):
+    (tmp_path / "in").write_bytes(data)
+    assert fuzz.outcome(tmp_path / "in", tmp_path / "out.wav") == "refused AudioReadError"
+
+
+def test_checksums_of_ogg_are_made_true(fuzz):
+    bases = fuzz.make_bases()
+    assert fuzz.with_true_checksums(bases["ogg"]) == bases["ogg"]
+    assert fuzz.with_true_checksums(bases["opus"]) == bases["opus"]
+
+
 def raising(error):
     def call(*_arguments, **_keywords):
         raise error

@@ -39,7 +39,7 @@ def missing_bytes(path: Path) -> int:
             end = _w64_end(file)
         elif magic[:4] == b"caff":
             end = _caf_end(file)
-        elif magic[:4] == b".snd":
+        elif magic[:4] == b".snd" and len(magic) >= 12:
             offset, data = struct.unpack(">II", magic[4:12])
             end = None if data in _STREAMED else offset + data
         elif magic[:4] == b"OggS":
