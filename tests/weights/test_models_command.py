@@ -1,0 +1,170 @@
+"""`unsquash models` and restoring with other weights, as a user sees them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from unsquash.weights.manifest import cached_path
+
+BLOCKED = """
+import socket
+
+def refuse(*arguments, **keywords):
+    raise RuntimeError("a socket was opened")
+
+socket.socket.connect = refuse
+socket.socket.connect_ex = refuse
+socket.getaddrinfo = refuse
+socket.create_connection = refuse
+"""
+
+
+@pytest.fixture
+def no_sockets(machine, monkeypatch):
+    """Every Python process started from here fails as soon as it wants a connection."""
+    folder = machine / "blocked"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(BLOCKED)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+@pytest.fixture
+def loud(machine):
+    """Two seconds of a clipped chord, at a rate the network does not hear."""
+    time = np.arange(2 * 48_000) / 48_000
+    samples = np.clip(3.0 * np.sin(2 * np.pi * 220 * time) * np.exp(-3 * (time % 0.5)), -0.9, 0.9)
+    path = machine / "loud.wav"
+    soundfile.write(path, np.stack([samples, 0.8 * samples], axis=1), 48_000, "FLOAT")
+    return path
+
+
+def test_list_names_places(in_wheel, run):
+    document = json.loads(run("models", "list", "--json").stdout)
+    by_name = {item["name"]: item for item in document["items"]}
+    assert document["schema"] == 1
+    assert by_name["gain-small"]["place"] == "packaged"
+    assert by_name["tiny"]["place"] == "remote"
+    assert by_name["tiny"]["path"] is None
+    assert by_name["tiny"]["sources"][0]["kind"] == "wheel"
+    run("models", "pull", "tiny")
+    listed = run("models", "list").stdout.decode()
+    assert [line.split()[-1] for line in listed.splitlines() if line.startswith("tiny")] == ["cached"]
+    assert "MIT" in listed
+
+
+def test_info_says_what_the_manifest_says(in_wheel, run):
+    shown = json.loads(run("models", "info", "tiny", "--json").stdout)
+    assert shown["sha256"] == in_wheel.sha256
+    assert shown["config"]["filters"] == 12
+    assert shown["card"] is None
+    text = run("models", "info", "tiny").stdout.decode()
+    assert in_wheel.attribution in text
+    assert "tiny-pack" in text
+
+
+def test_path_and_rm(in_wheel, run):
+    missing = run("models", "path", "tiny")
+    assert missing.returncode == 5
+    assert b"unsquash models pull tiny" in missing.stderr
+    run("models", "pull", "tiny")
+    assert run("models", "path", "tiny").stdout.decode().strip() == str(cached_path(in_wheel))
+    assert run("models", "rm", "tiny").returncode == 0
+    assert not cached_path(in_wheel).exists()
+
+
+def test_what_is_packaged_stays(machine, run):
+    removed = run("models", "rm", "gain-small")
+    assert removed.returncode == 5
+    assert b"part of unsquash" in removed.stderr
+
+
+def test_unknown_names(machine, run):
+    for command in ("pull", "path", "rm", "info", "verify"):
+        done = run("models", command, "nonsense")
+        assert done.returncode == 5
+        assert b"gain-small" in done.stderr
+
+
+def test_verify_reports_all_and_fails_for_one(in_wheel, run):
+    run("models", "pull", "tiny")
+    cached_path(in_wheel).write_bytes(b"x" * in_wheel.bytes)
+    verified = run("models", "verify")
+    assert verified.returncode == 5
+    assert b"gain-small: intact" in verified.stdout
+    assert str(cached_path(in_wheel)).encode() in verified.stderr
+
+
+def test_import_then_list_and_name(machine, run, tiny_bytes):
+    (machine / "net.safetensors").write_bytes(tiny_bytes)
+    assert run("models", "import", machine / "net.safetensors", "--name", "mine").returncode == 0
+    assert b"mine" in run("models", "list").stdout
+    assert run("models", "import", machine / "net.safetensors", "--name", "gain-small").returncode == 5
+    assert run("models", "import", machine / "absent.safetensors").returncode == 4
+
+
+def test_another_folder_by_flag(in_wheel, run, machine):
+    folder = machine / "elsewhere"
+    assert run("models", "list", "--model-dir", folder).returncode == 0
+    (folder / "manifest").mkdir(parents=True)
+    (machine / "models" / "manifest" / "tiny.toml").rename(folder / "manifest" / "tiny.toml")
+    pulled = run("models", "pull", "tiny", "--model-dir", folder)
+    assert pulled.returncode == 0
+    assert str(folder).encode() in pulled.stdout
+
+
+def test_restore_fetches_once_then_needs_no_connection(in_wheel, run, machine, loud, no_sockets, monkeypatch):
+    arguments = ("restore", loud, machine / "out.wav", "--method", "neural", "--model", "tiny")
+    monkeypatch.delenv("PYTHONPATH")
+    refused = run(*arguments, "--offline")
+    assert refused.returncode == 5
+    for said in ("'tiny'", str(cached_path(in_wheel)), "unsquash models pull tiny"):
+        assert said in refused.stderr.decode()
+    assert not (machine / "out.wav").exists()
+    assert run("models", "pull", "tiny").returncode == 0
+    monkeypatch.setenv("PYTHONPATH", str(machine / "blocked"))
+    restored = run(*arguments, "--offline")
+    assert restored.returncode == 0, restored.stderr
+    before, rate = soundfile.read(loud)
+    after, after_rate = soundfile.read(machine / "out.wav")
+    assert (after.shape, after_rate) == (before.shape, rate)
+    assert not np.array_equal(before, after)
+
+
+def test_the_block_on_sockets_works(no_sockets, run, hub):
+    assert run("models", "pull", "tiny").returncode != 0
+    assert hub.asked == []
+
+
+def test_the_default_needs_no_connection(no_sockets, run, machine, loud):
+    restored = run("restore", loud, machine / "out.wav", "--method", "neural", "--offline")
+    assert restored.returncode == 0, restored.stderr
+    assert run("analyze", loud, "--offline").returncode == 0
+
+
+def test_a_path_to_weights(run, machine, loud, tiny_bytes):
+    (machine / "net.safetensors").write_bytes(tiny_bytes)
+    model = machine / "net.safetensors"
+    done = run("restore", loud, machine / "out.wav", "--method", "neural", "--model", model)
+    assert done.returncode == 0, done.stderr
+    (machine / "net.pth").write_bytes(b"x")
+    other = run("restore", loud, machine / "o.wav", "--method", "neural", "--model", machine / "net.pth")
+    assert other.returncode == 5
+    assert b"models import" in other.stderr
+
+
+def test_auto_lets_the_default_judge(in_wheel, run, machine, loud):
+    run("models", "pull", "tiny")
+    analyzed = run("analyze", loud, "--model", "tiny", "--json")
+    assert analyzed.returncode == 0, analyzed.stderr
+    assert json.loads(analyzed.stdout)["diagnosis"]["dynamics"]["verdict"]
+
+
+def test_doctor_does_not_fetch(hub, run):
+    done = run("doctor", "--json")
+    assert done.returncode == 0
+    assert hub.asked == []
+    assert "not on this machine" in json.loads(done.stdout)["models"]["tiny"]
