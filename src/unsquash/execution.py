@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.analysis.levels import Levels
 from unsquash.audio import AudioFile, OutputFormat, open_audio, wants_dither
+from unsquash.audition import Pair, write_pair
 from unsquash.engines.saved import squashed_again
 from unsquash.errors import OptionError
 from unsquash.options import RestoreOptions
@@ -46,6 +47,7 @@ class Work:
         overwrite: replace an existing target.
         progress: called with `(phase, samples done, samples in all)`.
         save_gain: where to save the gain.
+        pair: where before and after go at equal loudness.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Work:
     overwrite: bool
     progress: Progress | None
     save_gain: Path | None
+    pair: Pair | None
 
     @property
     def is_whole(self) -> bool:
@@ -82,13 +85,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What became of it."""
+    """What became of it; `beside` names the files that were written beside the output."""
 
     status: str  # "restored" or "unchanged"
     gain: GainSummary | None = None
     level_gain_db: float = 0.0
     levels: Levels
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 def execute(work: Work) -> Done:
@@ -98,6 +102,18 @@ def execute(work: Work) -> Done:
         UnsquashError: as `restore_file`.
     """
     check_saved_gain(work)
+    done = _write(work)
+    if work.pair is None or not isinstance(work.target, Path):
+        return done
+    with open_audio(work.target) as output:
+        remarks = write_pair(
+            work.pair, work.audio, work.part, output, seed=work.options.seed, overwrite=work.overwrite
+        )
+    return replace(done, beside=done.beside + work.pair.names, warnings=done.warnings + remarks)
+
+
+def _write(work: Work) -> Done:
+    """Write the output and save the gain."""
     tagging = Tagging(
         work.path,
         work.audio.info,
@@ -140,6 +156,7 @@ def execute(work: Work) -> Done:
         level_gain_db=rendered.level_gain_db,
         levels=rendered.levels,
         warnings=warnings + rendered.warnings + tagging.warnings + tuple(remarks),
+        beside=() if writer is None else (str(work.save_gain),),
     )
 
 

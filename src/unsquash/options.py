@@ -62,6 +62,7 @@ class RestoreOptions:
         input_format: what headerless samples are, such as `s16le:44100:2`; None: the header says it.
         apply_gain: a gain file; its gain is applied instead of any other, scaled by `strength`.
         undo: take that gain back.
+        preview_s: restore only the part of this length that gets the most gain.
     """
 
     method: Method = "auto"
@@ -86,6 +87,7 @@ class RestoreOptions:
     input_format: str | None = None
     apply_gain: Path | None = None
     undo: bool = False
+    preview_s: float | None = None
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, get_args(Method))
@@ -114,18 +116,42 @@ class RestoreOptions:
                 hint="name it with --profile (see 'unsquash presets list') or describe it with --set",
             )
         self._check_saved_gain(described=described)
+        if self.preview_s is not None and not self.preview_s > 0.0:
+            raise OptionError(f"a preview of {self.preview_s} s is impossible", hint="give 30, for example")
+        if self.preview_s is not None and (self.start is not None or self.end is not None):
+            raise OptionError("a preview chooses its part itself", hint="leave --start and --end out")
         if self.method in ("neural", "none") and described:
             raise OptionError(
                 f"a profile means nothing to the method '{self.method}'",
                 hint="use --method model, or leave --profile out",
             )
 
+    def part(self, sample_rate: int, frames: int) -> tuple[int, int]:
+        """Return the wanted part of a recording, its first sample and the one after its last.
+
+        Of a preview only the length is known yet.
+
+        Raises:
+            OptionError: nothing lies in it.
+        """
+        if self.preview_s is not None:
+            return 0, max(1, min(frames, round(self.preview_s * sample_rate)))
+        start = 0 if self.start is None else self.start.in_samples(sample_rate)
+        stop = frames if self.end is None else min(frames, self.end.in_samples(sample_rate))
+        if not 0 <= start < stop:
+            length_s = frames / sample_rate
+            raise OptionError(
+                f"nothing lies between start and end: the recording lasts {length_s:.3f} s",
+                hint="choose a start before the end, and before the recording's",
+            )
+        return start, stop
+
     def _check_saved_gain(self, *, described: bool) -> None:
         if self.undo and self.apply_gain is None:
             raise OptionError("there is nothing to undo", hint="name the gain with --apply-gain FILE")
         if self.apply_gain is not None and (self.method != "auto" or described):
             raise OptionError("a saved gain needs no method", hint="leave --method, --profile and --set out")
-        is_partial = self.start is not None or self.end is not None
+        is_partial = not (self.start is None and self.end is None and self.preview_s is None)
         if self.undo and (is_partial or self.strength != 1.0 or self.max_gain_db is not None):
             raise OptionError(
                 "a gain is taken back as a whole", hint="leave --strength, --max-gain, --start and --end out"

@@ -27,7 +27,8 @@ from unsquash.audio import (
     parse_raw_format,
     spooled,
 )
-from unsquash.errors import OptionError, OutputExistsError
+from unsquash.audition import choose_pair, most_squashed_part
+from unsquash.errors import OutputExistsError
 from unsquash.execution import Work, execute
 from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, make_plan, needs_network
@@ -57,7 +58,11 @@ class Restoration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRestoration:
-    """What `restore_file` did, or would do in a dry run."""
+    """What `restore_file` did, or would do in a dry run.
+
+    `start_s` to `end_s` (None: the end) is the part of the input that the output holds; `beside` names what
+    was written besides.
+    """
 
     input: str
     output: str
@@ -70,6 +75,9 @@ class FileRestoration:
     level_gain_db: float
     levels: Levels | None
     warnings: tuple[str, ...]
+    start_s: float = 0.0
+    end_s: float | None = None
+    beside: tuple[str, ...] = ()
 
 
 def restore(samples: FloatArray, sample_rate: int, options: RestoreOptions | None = None) -> Restoration:
@@ -97,7 +105,7 @@ def restore(samples: FloatArray, sample_rate: int, options: RestoreOptions | Non
     """
     options = options or RestoreOptions()
     source = ArraySource(samples, sample_rate)
-    start, stop = _part(options, source.info)
+    start, stop = options.part(source.info.sample_rate, source.info.frames)
     diagnosis, plan, net = _decide(source, options, None)
     gains: list[FloatArray] = []
 
@@ -131,6 +139,8 @@ def restore_file(
     dry_run: bool = False,
     progress: Progress | None = None,
     save_gain: Path | None = None,
+    ab: Path | None = None,
+    blind: bool = False,
 ) -> FileRestoration:
     """Restore a file, or a stream, of any length; the output appears whole or not at all.
 
@@ -142,6 +152,8 @@ def restore_file(
         dry_run: examine and plan only.
         progress: called with `(phase, samples done, samples in all)`.
         save_gain: save the gain there, so that it can be applied again or taken back.
+        ab: write before and after into this folder, at equal loudness.
+        blind: call them X and Y, and seal the key.
 
     Raises:
         InputError: the input or an option cannot be used.
@@ -153,14 +165,19 @@ def restore_file(
     with ExitStack() as stack:
         path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
         audio = stack.enter_context(open_audio(path, _raw_format(options)))
-        start, stop = _part(options, audio.info)
-        output_format = _output_format(audio.info, target, options, stop - start)
+        part = options.part(audio.info.sample_rate, audio.info.frames)
+        output_format = _output_format(audio.info, target, options, part[1] - part[0])
+        pair = choose_pair(source, target, ab, blind=blind)
         if isinstance(target, Path):
             check_separate(path, target)
             check_target(target, overwrite=overwrite)
         if save_gain is not None:
             check_target(save_gain, overwrite=overwrite)
+        if pair is not None and not dry_run:
+            pair.check(overwrite=overwrite)
         diagnosis, plan, net = _decide(audio, options, progress)
+        if options.preview_s is not None:
+            part = most_squashed_part(audio, plan, diagnosis, options, net, options.preview_s)
         report = FileRestoration(
             input=str(source) if isinstance(source, Path) else "-",
             output=str(target) if isinstance(target, Path) else "-",
@@ -173,6 +190,8 @@ def restore_file(
             level_gain_db=0.0,
             levels=None,
             warnings=plan.warnings,
+            start_s=part[0] / audio.info.sample_rate,
+            end_s=part[1] / audio.info.sample_rate,
         )
         if dry_run:
             return report
@@ -186,10 +205,11 @@ def restore_file(
                 diagnosis=diagnosis,
                 plan=plan,
                 net=net,
-                part=(start, stop),
+                part=part,
                 overwrite=overwrite,
                 progress=progress,
                 save_gain=save_gain,
+                pair=pair,
             )
         )
         return replace(
@@ -199,6 +219,7 @@ def restore_file(
             level_gain_db=done.level_gain_db,
             levels=done.levels,
             warnings=done.warnings,
+            beside=done.beside,
         )
 
 
@@ -270,16 +291,6 @@ def _decide(
 
 def _raw_format(options: RestoreOptions) -> RawFormat | None:
     return None if options.input_format is None else parse_raw_format(options.input_format)
-
-
-def _part(options: RestoreOptions, info: AudioInfo) -> tuple[int, int]:
-    """Return the wanted part of a recording in samples."""
-    start = 0 if options.start is None else options.start.in_samples(info.sample_rate)
-    stop = info.frames if options.end is None else min(info.frames, options.end.in_samples(info.sample_rate))
-    if not 0 <= start < stop:
-        length_s = info.frames / info.sample_rate
-        raise OptionError(f"nothing lies between start and end: the recording lasts {length_s:.3f} s")
-    return start, stop
 
 
 def _output_format(info: AudioInfo, target: Target, options: RestoreOptions, frames: int) -> OutputFormat:
