@@ -84,6 +84,10 @@ def print_restoration(report: FileRestoration, *, verbose: int) -> None:
         out.print(f"  gain: {report.gain.mean_db:+.2f} dB on average, {report.gain.max_db:+.2f} dB at most")
     if report.status != "planned":
         out.print(f"  level: one constant gain of {report.level_gain_db:+.2f} dB")
+    if report.end_s is not None and (report.start_s > 0.0 or report.end_s < report.source.duration_s):
+        out.print(f"  part: {report.start_s:.3f} s to {report.end_s:.3f} s")
+    for name in report.beside:
+        out.print(f"  also written: {name}", markup=False)
     for warning in report.warnings:
         out.print(f"  warning: {warning}", markup=False)
     if report.output_format.container == "RF64" and report.source.container != "RF64":

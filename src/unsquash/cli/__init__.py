@@ -29,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: half the start-up time, and pipes and logs stay clean
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="restore")(restore.restore)
+app.command(name="restore", cls=restore.RestoreCommand)(restore.restore)
 app.command(name="analyze")(analyze.analyze)
 app.command(name="squash")(squash.squash)
 app.command(name="compare")(compare.compare)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
 import typer
+from typer.core import TyperCommand
 
 from unsquash.batch.names import DEFAULT_TEMPLATE, Naming
 from unsquash.cli import flags, many
@@ -16,6 +18,8 @@ from unsquash.options import DEFAULT_MODEL, RestoreOptions, parse_level, parse_p
 if TYPE_CHECKING:
     from unsquash.batch.settings import BatchOptions
     from unsquash.live import Showing
+
+DEFAULT_PREVIEW_S = 30
 
 
 def restore(
@@ -63,6 +67,24 @@ def restore(
         str | None, typer.Option(metavar="TIME", help="90, 1:30, 1:30.5 or 44100s (samples).")
     ] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="Restore up to here.")] = None,
+    preview: Annotated[
+        float | None,
+        typer.Option("--preview", metavar="[SEC]", help="Restore only the most squashed 30 s, or SEC."),
+    ] = None,
+    ab: Annotated[
+        Path | None,
+        typer.Option("--ab", metavar="DIR", help="Write before and after there too, equally loud."),
+    ] = None,
+    blind: Annotated[bool, typer.Option("--blind", help="Call that pair X and Y, and seal the key.")] = False,
+    save_gain: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save the gain, to be applied again or taken back.")
+    ] = None,
+    apply_gain: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Apply a saved gain instead; needs no network.")
+    ] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take that gain back: restored in, squashed out.")
+    ] = False,
     model: flags.Model = DEFAULT_MODEL,
     model_dir: flags.ModelDir = None,
     offline: flags.Offline = False,
@@ -125,6 +147,9 @@ def restore(
         replaygain=replaygain,
         keep_mtime=keep_mtime,
         input_format=input_format,
+        apply_gain=apply_gain,
+        undo=undo,
+        preview_s=preview,
     )
     from unsquash.batch.expand import Selection
     from unsquash.batch.settings import BatchOptions
@@ -155,6 +180,10 @@ def restore(
     if output is not None and (
         only_many or naming.is_special or many.are_many(inputs or []) or many.is_folder_name(output)
     ):
+        if save_gain is not None or apply_gain is not None or ab is not None:
+            raise OptionError(
+                "gain files and pairs are for one file at a time", hint="unsquash restore IN.wav OUT.wav"
+            )
         many.restore_many(
             inputs or [],
             listed,
@@ -167,11 +196,37 @@ def restore(
         )
     else:
         source, target = _ends(inputs or [], output, naming, only_many=only_many)
-        _restore_one(source, target, options, batch, showing)
+        _restore_one(source, target, options, batch, showing, Beside(save_gain=save_gain, ab=ab, blind=blind))
+
+
+class Beside(NamedTuple):
+    """What is to be written beside one output."""
+
+    save_gain: Path | None
+    ab: Path | None
+    blind: bool
+
+
+class RestoreCommand(TyperCommand):
+    """Lets `--preview` stand without its number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a bare `--preview` its default."""
+        given = list(args)
+        for place, word in enumerate(given):
+            following = given[place + 1 : place + 2]
+            if word == "--preview" and not re.fullmatch(r"\d+(\.\d+)?", "".join(following)):
+                given[place] = f"--preview={DEFAULT_PREVIEW_S}"
+        return super().parse_args(ctx, given)
 
 
 def _restore_one(
-    source: str, target: str, options: RestoreOptions, batch: BatchOptions, showing: Showing
+    source: str,
+    target: str,
+    options: RestoreOptions,
+    batch: BatchOptions,
+    showing: Showing,
+    beside: Beside,
 ) -> None:
     from unsquash import console
     from unsquash.live import file_display
@@ -192,6 +247,7 @@ def _restore_one(
             overwrite=batch.overwrite,
             dry_run=batch.dry_run,
             progress=progress,
+            **beside._asdict(),
         )
     if showing.results != "none":
         console.print_json(report, one_line=showing.results == "json-lines")
