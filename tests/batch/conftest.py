@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -24,7 +25,7 @@ NONE = RestoreOptions(method="none")
 def write_noise(path: Path, seed: int = 0, seconds: float = 0.1, rate: int = 44100) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = np.random.default_rng(seed).uniform(-0.5, 0.5, (int(rate * seconds), 2))
-    soundfile.write(path, samples, rate, "PCM_16")
+    soundfile.write(os.fsencode(path), samples, rate, "PCM_16", format="WAV")
     return path
 
 

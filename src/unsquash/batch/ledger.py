@@ -148,9 +148,8 @@ class Ledger:
             )
             try:
                 self._torn = True  # until all of it is there
-                written = os.write(descriptor, data)
-                if written < len(data):
-                    os.write(descriptor, data[written:])  # says why: the disk is full
+                while data:
+                    data = data[os.write(descriptor, data) :]
                 os.fsync(descriptor)
                 self._torn = False
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -137,7 +138,7 @@ class _Batch:
 
     def _is_foreign(self, job: Job) -> bool:
         """Return whether there is an output that may not be replaced."""
-        return not self._may_overwrite(job) and job.target.exists()
+        return not self._may_overwrite(job) and os.path.lexists(job.target)
 
     def _require_free(self, job: Job) -> None:
         if self._is_foreign(job):
@@ -217,7 +218,7 @@ class _Batch:
         try:
             if outcome.failure is None:
                 self.ledger.finish(self._entry(unit, outcome))
-            elif outcome.failure.kind == OutputExistsError.__name__ or not job.target.exists():
+            elif outcome.failure.kind == OutputExistsError.__name__ or not os.path.lexists(job.target):
                 self.ledger.fail(job.name, outcome.failure.message)
         except OutputError as error:
             return failed(job, error)
