@@ -2,8 +2,8 @@
 
 Two rates: gated dilated convolutions at 172 frames a second see attacks, a wider stack at a quarter of that
 rate sees releases, about three seconds to either side. A vector pooled over the whole file (settings do not
-change within a track) scales and shifts every block (FiLM) and also says what was done to the file. Nothing
-in it depends on where a chunk was cut, apart from the receptive field.
+change within a track) scales and shifts every block (FiLM), scales the answer, and also says what was done
+to the file. Nothing in it depends on where a chunk was cut, apart from the receptive field.
 
 Source:
     Gated dilated stacks: van den Oord et al., WaveNet (2016). FiLM: Perez et al., AAAI 2018. Attentive
@@ -168,6 +168,7 @@ class GainNet(nn.Module):
         self._widths = [fine] * len(self.before) + [coarse] * len(self.coarse) + [fine] * len(self.after)
         self.hidden = nn.Linear(2 * embedding, embedding)
         self.modulation = nn.Linear(embedding, 2 * sum(self._widths))
+        self.amount = nn.Linear(embedding, 1)
         self.assessor = nn.Sequential(nn.Linear(2 * embedding, embedding), nn.ReLU(), nn.Linear(embedding, 6))
         nn.init.normal_(self.modulation.weight, std=1e-3)
         nn.init.zeros_(self.modulation.bias)
@@ -217,7 +218,8 @@ class GainNet(nn.Module):
         coarse = run(self.coarse, self.down(fine))
         fine = fine + self.up(coarse).repeat_interleave(COARSE_FRAMES, dim=3)
         output = self.leave(run(self.after, fine)).squeeze(2).float()
-        return _DB_PER_UNIT * functional.softplus(output).transpose(1, 2).flatten(1)
+        amount_db = _DB_PER_UNIT * functional.softplus(self.amount(hidden).float())
+        return amount_db * functional.softplus(output).transpose(1, 2).flatten(1)
 
 
 def build_gain_net(config_json: str, tensors: Mapping[str, torch.Tensor]) -> GainNet:

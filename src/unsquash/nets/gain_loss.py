@@ -50,8 +50,8 @@ def gain_loss(estimate_db: torch.Tensor, reduction_db: torch.Tensor, energy: tor
     rest) and relative ones (which learn slowly); it makes changing an untouched file expensive.
     """
     error = gain_error(estimate_db, reduction_db, energy)
-    scaled = error.squared / (error.untouched + 0.003).sqrt()
-    return (scaled + 0.005 * error.offset_db.abs()).mean()
+    scaled = error.squared / (error.untouched + 0.02).sqrt()
+    return (scaled + 0.001 * error.offset_db.abs()).mean()
 
 
 def assessment_loss(assessment: Assessment, verdict: torch.Tensor, amount_db: torch.Tensor) -> torch.Tensor:
