@@ -29,7 +29,7 @@ def save_net(net: GainNet, path: Path) -> None:
         for name, tensor in net.state_dict().items()
         if tensor.is_floating_point()
     }
-    _save(tensors, path, {"config": net.config.to_json()})
+    _save(tensors, path, {"network": "gain", "config": net.config.to_json()})
 
 
 def save_state(
