@@ -6,16 +6,19 @@ import base64
 import dataclasses
 import hashlib
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
 
-from unsquash import Position, RestoreOptions, restore_file
+from unsquash import Position, RestoreOptions, audition, restore_file
 from unsquash.analysis.levels import Levels
+from unsquash.audio import AudioInfo
 from unsquash.audition import matching_gains_db
 from unsquash.errors import OptionError, OutputExistsError
+from unsquash.plan import NeuralInversion, Plan
 
 KNOWN = RestoreOptions(profile="five/C")
 RATE = 44100
@@ -58,6 +61,30 @@ def test_where_nothing_is_done_the_preview_is_the_middle(burst, tmp_path):
     report = restore_file(burst, tmp_path / "out.wav", RestoreOptions(method="none", preview_s=2.0))
     assert (report.start_s, report.end_s) == (4.0, 6.0)
     assert np.array_equal(samples_of(tmp_path / "out.wav"), samples_of(burst)[:, 4 * RATE : 6 * RATE])
+
+
+def test_a_network_looks_at_parts_of_what_is_long(monkeypatch):
+    neural = Plan(stages=(NeuralInversion(model="x", linked=True, max_gain_db=12.0),), reasons=())
+    info = AudioInfo(sample_rate=1000 * 8, channels=1, frames=8000 * 3600, container="WAV", subtype="PCM_16")
+    spans = list(audition._spans(info, neural, 30 * 8000))
+    assert len(spans) == 20
+    assert spans[0] == (0, 240_000)
+    assert spans[-1] == (info.frames - 240_000, info.frames)
+    short = dataclasses.replace(info, frames=8000 * 60)
+    assert list(audition._spans(short, neural, 240_000)) == [(0, 480_000)]
+    heard = []
+
+    def most_in_the_seventh(source, plan, diagnosis, options, net, start, stop, observe):
+        heard.append((start, stop))
+        gain_db = np.full((1, stop - start), 5.0 if start == spans[6][0] else 1.0)
+        observe(gain_db, gain_db)
+        yield gain_db
+
+    monkeypatch.setattr(audition, "restored_blocks", most_in_the_seventh)
+    source = SimpleNamespace(info=info)
+    part = audition.most_squashed_part(source, neural, None, RestoreOptions(), None, 30.0)
+    assert part == spans[6]
+    assert heard == spans
 
 
 def test_a_dry_run_tells_the_part(burst, tmp_path):
