@@ -93,7 +93,7 @@ def main() -> None:
             found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             speed = length_s / found["seconds"]
             print(
-                f"{title:24} {found['seconds']:7.1f} s  {speed:5.1f} x real time  {found['peak_mib']:7.0f} MiB"
+                f"{title:24} {found['seconds']:7.1f} s  {speed:5.1f} x real time {found['peak_mib']:7.0f} MiB"
             )
         if chosen.original:
             agreement(folder / "theirs.wav", folder / "ours.wav")

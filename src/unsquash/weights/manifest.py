@@ -194,7 +194,7 @@ def manifest_text(entries: Iterable[WeightsEntry]) -> str:
     Example:
         >>> entry = WeightsEntry(name="a", task="gain", network="gain", sha256=64 * "0", bytes=1,
         ...     sample_rate=44100, licence="MIT", attribution="us", sources=(PackageSource(),))
-        >>> print(manifest_text([entry]).splitlines()[-2])
+        >>> print(manifest_text([entry]).splitlines()[-1])
         sources = [{ kind = "package" }]
     """
     return "\n".join(_entry_text(entry) for entry in entries)
