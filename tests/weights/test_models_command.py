@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
+from unsquash.errors import ModelError
+from unsquash.options import RestoreOptions
+from unsquash.pipeline import analyze_file, restore_file
 from unsquash.weights.manifest import cached_path
 
 BLOCKED = """
@@ -116,6 +120,7 @@ def test_another_folder_by_flag(in_wheel, run, machine):
     assert str(folder).encode() in pulled.stdout
 
 
+@pytest.mark.slow
 def test_restore_fetches_once_then_needs_no_connection(in_wheel, run, machine, loud, no_sockets, monkeypatch):
     arguments = ("restore", loud, machine / "out.wav", "--method", "neural", "--model", "tiny")
     monkeypatch.delenv("PYTHONPATH")
@@ -139,28 +144,28 @@ def test_the_block_on_sockets_works(no_sockets, run, hub):
     assert hub.asked == []
 
 
+@pytest.mark.slow
 def test_the_default_needs_no_connection(no_sockets, run, machine, loud):
     restored = run("restore", loud, machine / "out.wav", "--method", "neural", "--offline")
     assert restored.returncode == 0, restored.stderr
-    assert run("analyze", loud, "--offline").returncode == 0
 
 
-def test_a_path_to_weights(run, machine, loud, tiny_bytes):
+def test_a_path_to_weights(machine, loud, tiny_bytes):
     (machine / "net.safetensors").write_bytes(tiny_bytes)
-    model = machine / "net.safetensors"
-    done = run("restore", loud, machine / "out.wav", "--method", "neural", "--model", model)
-    assert done.returncode == 0, done.stderr
+    options = RestoreOptions(method="neural", model=str(machine / "net.safetensors"))
+    assert restore_file(loud, machine / "out.wav", options).status == "restored"
     (machine / "net.pth").write_bytes(b"x")
-    other = run("restore", loud, machine / "o.wav", "--method", "neural", "--model", machine / "net.pth")
-    assert other.returncode == 5
-    assert b"models import" in other.stderr
+    with pytest.raises(ModelError) as caught:
+        restore_file(loud, machine / "o.wav", replace(options, model=str(machine / "net.pth")))
+    assert "models import" in caught.value.hint
 
 
-def test_auto_lets_the_default_judge(in_wheel, run, machine, loud):
-    run("models", "pull", "tiny")
-    analyzed = run("analyze", loud, "--model", "tiny", "--json")
-    assert analyzed.returncode == 0, analyzed.stderr
-    assert json.loads(analyzed.stdout)["diagnosis"]["dynamics"]["verdict"]
+def test_auto_lets_the_default_judge(in_wheel, loud):
+    options = RestoreOptions(model="tiny")
+    assert analyze_file(loud, options).diagnosis.dynamics is not None
+    asked_for = analyze_file(loud, replace(options, method="neural"))
+    assert asked_for.diagnosis.dynamics is None
+    assert asked_for.plan.method == "neural"
 
 
 def test_doctor_does_not_fetch(hub, run):
