@@ -164,7 +164,7 @@ def restore_file(
     options = options or RestoreOptions()
     with ExitStack() as stack:
         path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
-        audio = stack.enter_context(open_audio(path, _raw_format(options)))
+        audio = stack.enter_context(open_audio(path, raw_format(options)))
         part = options.part(audio.info.sample_rate, audio.info.frames)
         output_format = _output_format(audio.info, target, options, part[1] - part[0])
         pair = choose_pair(source, target, ab, blind=blind)
@@ -245,7 +245,7 @@ def analyze_file(
     options = options or RestoreOptions()
     with ExitStack() as stack:
         path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
-        audio = stack.enter_context(open_audio(path, _raw_format(options)))
+        audio = stack.enter_context(open_audio(path, raw_format(options)))
         diagnosis, plan, _ = _decide(audio, options, progress)
         return FileAnalysis(
             input=str(source) if isinstance(source, Path) else "-",
@@ -289,7 +289,8 @@ def _decide(
     return diagnosis, make_plan(diagnosis, options), net
 
 
-def _raw_format(options: RestoreOptions) -> RawFormat | None:
+def raw_format(options: RestoreOptions) -> RawFormat | None:
+    """Return what headerless input is; None where a header says it."""
     return None if options.input_format is None else parse_raw_format(options.input_format)
 
 

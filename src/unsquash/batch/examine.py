@@ -17,6 +17,7 @@ from unsquash.batch.settings import Summary, preflight, runs_on_gpu
 from unsquash.batch.tasks import Outcome, Progress, analyze_unit, died, failed
 from unsquash.errors import UnsquashError
 from unsquash.options import RestoreOptions
+from unsquash.pipeline import raw_format
 from unsquash.plan import needs_network
 
 
@@ -47,7 +48,7 @@ def examine_many(
     for number, item in enumerate(found, start=1):
         job = Job(name=str(item.path), source=item.path, target=item.path)
         try:
-            with open_audio(job.source) as audio:
+            with open_audio(job.source, raw_format(options)) as audio:
                 lengths_s[job.name] = audio.info.duration_s
             units.append(Unit(jobs=(job,)))
         except UnsquashError as error:

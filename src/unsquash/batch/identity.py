@@ -88,12 +88,17 @@ def same_content(path: Path, known: Identity) -> bool:
 
 
 def settings_digest(options: RestoreOptions, *also: object) -> str:
-    """Return a hash of everything in the options that changes what is written, and of `also`."""
+    """Return a hash of everything in the options that changes what is written, and of `also`.
+
+    What is as by default does not enter, so that options yet to come change no old hash.
+    """
     values = {field.name: getattr(options, field.name) for field in fields(options)}
     values["settings"] = dict(options.settings)
+    default = RestoreOptions()
+    chosen = {name: value for name, value in values.items() if value != getattr(default, name)}
     for name in _NO_EFFECT:
-        del values[name]
-    text = json.dumps([values, *also], sort_keys=True, default=repr)
+        chosen.pop(name, None)
+    text = json.dumps([chosen, *also], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -22,7 +22,7 @@ from unsquash.batch.settings import BatchOptions, Summary, preflight, runs_on_gp
 from unsquash.batch.tasks import Outcome, Progress, died, failed, make_folder, plan_unit, restore_unit
 from unsquash.errors import OutputError, OutputExistsError, UnsquashError
 from unsquash.options import RestoreOptions
-from unsquash.pipeline import FileRestoration
+from unsquash.pipeline import FileRestoration, raw_format
 from unsquash.plan import needs_network
 
 
@@ -157,7 +157,7 @@ class _Batch:
         return valid
 
     def _examine(self, job: Job) -> None:
-        with open_audio(job.source) as audio:
+        with open_audio(job.source, raw_format(self.options)) as audio:
             info = audio.info
         choose_format(
             info,

@@ -78,14 +78,21 @@ def preflight(options: RestoreOptions, *, album: bool) -> str | None:
         OptionError: the options contradict each other, or describe no compressor.
         ModelError: the weights cannot be used.
     """
-    if album and (options.start is not None or options.end is not None):
-        raise OptionError("a part of an album cannot be restored", hint="leave --start and --end out")
+    parts = (options.start, options.end, options.preview_s)
+    if album and any(part is not None for part in parts):
+        raise OptionError(
+            "a part of an album cannot be restored", hint="leave --start, --end and --preview out"
+        )
+    if album and (options.input_format is not None or options.apply_gain is not None):
+        raise OptionError("headerless samples and saved gains are for single files", hint="leave --album out")
     if options.profile is not None or options.settings:
         describe_compressor(options.profile, options.settings, options.link)
     if not needs_network(options):
         return None
-    from unsquash.weights import digest_of
+    from unsquash.weights import digest_of, find_entry, obtain
 
+    if not options.model.endswith(".safetensors"):
+        obtain(find_entry(options.model))  # fetched once, not by every worker
     return digest_of(options.model)
 
 
