@@ -13,6 +13,7 @@ import soundfile
 from tagged import add_chunks, make_tagged, make_tone, riff, seen
 
 from unsquash import Position, RestoreOptions, restore_file
+from unsquash.audio import open_audio
 from unsquash.tags import textchunks
 from unsquash.tags.chunks import Chunk, append_chunks, read_chunks
 
@@ -161,6 +162,29 @@ def test_an_unchanged_file_loses_its_chunks_only_on_request(broadcast, tmp_path)
     restore_file(broadcast, tmp_path / "out.wav", options)
     assert {name for name, _ in riff(tmp_path / "out.wav")} == {b"fmt ", b"JUNK", b"data"}
     assert np.array_equal(soundfile.read(tmp_path / "out.wav")[0], soundfile.read(broadcast)[0])
+
+
+def test_chunks_of_w64_are_read_and_are_no_samples(restored, tmp_path):
+    path = make_tone(tmp_path / "in.w64", subtype="PCM_24")
+    with soundfile.SoundFile(path) as file:
+        plain = file.read()
+    info = b"INFO" + struct.pack("<4sI", b"INAM", 4) + b"Name"
+    data = path.read_bytes()
+    data += bytes(-len(data) % 8)
+    for name, tail, body in (
+        (b"bext", "f3acd3118cd100c04f8edb8a", bext()),
+        (b"list", "2f91cf11a5d628db04c10000", info),
+    ):
+        head = name + bytes.fromhex(tail) + struct.pack("<Q", 24 + len(body))
+        data += head + body + bytes(-len(body) % 8)
+    path.write_bytes(data[:16] + struct.pack("<Q", len(data)) + data[24:])
+    with open_audio(path) as audio:
+        assert np.array_equal(audio.read().T, plain)
+    restored(path, tmp_path / "out.wav")
+    assert chunk(tmp_path / "out.wav", b"bext")[:346] == bext()[:346]
+    assert (b"LIST", info) in riff(tmp_path / "out.wav")
+    report = restored(path, tmp_path / "out.w64")
+    assert any("holds no tags" in warning for warning in report.warnings)
 
 
 def test_aiff_keeps_its_chunks(restored, tmp_path):

@@ -19,11 +19,11 @@ def samples_of(path):
     return soundfile.read(path, always_2d=True)[0]
 
 
-@pytest.mark.parametrize("target", TAGGED)
-@pytest.mark.parametrize("source", TAGGED)
+PAIRS = [(a, b) for a in TAGGED for b in TAGGED if b != "opus" or a == "opus"]  # Opus holds no 44.1 kHz
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_everything_arrives(source, target, restored, tmp_path):
-    if target == "opus" and source != "opus":
-        pytest.skip("Opus holds no 44.1 kHz")
     given = make_tagged(source, tmp_path)
     out = tmp_path / f"out.{target}"
     report = restored(given, out)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from unsquash.audio.headers import missing_bytes, mp3_announcement, sized_wav_header
+from unsquash.audio.formats import BYTES_PER_SAMPLE
+from unsquash.audio.headers import missing_bytes, mp3_announcement, sized_wav_header, w64_data_bytes
 from unsquash.audio.libsndfile import StreamedSoundFile, from_file_order
 from unsquash.audio.raw import RawFormat, frame_bytes
 from unsquash.audio.views import EndlessFile, ReheadedFile
@@ -138,6 +139,10 @@ class Decoder:
                 return self._count()
         elif frames == _UNKNOWN_FRAMES:
             return self._count()
+        elif self.container == "W64" and self.subtype in BYTES_PER_SAMPLE:
+            size = w64_data_bytes(self._path)
+            block = BYTES_PER_SAMPLE[self.subtype] * self.channels
+            return frames if size is None else min(frames, size // block)
         elif frames == 0 or self.container != "FLAC":
             return frames
         self.frames = frames

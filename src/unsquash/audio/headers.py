@@ -49,6 +49,13 @@ def missing_bytes(path: Path) -> int:
     return 0 if end is None else max(0, end - size)
 
 
+def w64_data_bytes(path: Path) -> int | None:
+    """Return the size of a W64's samples; libsndfile takes chunks after them for samples too."""
+    with path.open("rb") as file:
+        end = _w64_end(file)
+        return None if end is None else end - file.tell()
+
+
 def mp3_announcement(path: Path) -> tuple[int, int]:
     """Return the frame count that an MP3's Xing or Info frame announces, and how many bytes are missing.
 

@@ -1,8 +1,8 @@
-"""The chunks of WAV, RF64, AIFF and CAF files: read, appended, blanked; no library needed.
+"""The chunks of WAV, RF64, AIFF and CAF files: read, appended, blanked; those of W64 only read.
 
 Source:
     RIFF/WAVE: Microsoft, Multimedia Programming Interface 1.0. RF64: EBU Tech 3306.
-    AIFF: Apple, AIFF 1.3. CAF: Apple Core Audio Format.
+    W64: Sony Wave64. AIFF: Apple, AIFF 1.3. CAF: Apple Core Audio Format.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class _Layout:
     first: int
     head: str
     align: int
+    counts_head: bool = False
 
     @property
     def head_bytes(self) -> int:
@@ -56,6 +57,7 @@ _LAYOUTS = {
     b"RIFF": _RIFF,
     b"RF64": _RIFF,
     b"BW64": _RIFF,
+    b"riff": _Layout(b"RIFF", 40, "<16sQ", 8, counts_head=True),
     b"FORM": _Layout(b"FORM", 12, ">4sI", 2),
     b"caff": _Layout(b"caff", 8, ">4sq", 1),
 }
@@ -149,6 +151,9 @@ def _walk(file: BinaryIO, layout: _Layout) -> Iterator[tuple[bytes, int, int]]:
         if len(head) < layout.head_bytes:
             return
         name, size = struct.unpack(layout.head, head)
+        if layout.counts_head:
+            name = b"LIST" if name[:4] == b"list" else name[:4]
+            size -= layout.head_bytes
         offset = place + layout.head_bytes
         if name == b"ds64" and size >= 16:
             data_size = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]

@@ -43,8 +43,8 @@ def read_tags(path: Path, container: str, subtype: str) -> Tags:
         container: as libsndfile names it.
         subtype: as libsndfile names it.
     """
-    if container in CHUNKED:
-        return _from_chunks(path, CHUNKED[container])
+    if container in CHUNKED or container == "W64":
+        return _from_chunks(path, CHUNKED.get(container, "RIFF"))
     if not has_mutagen():
         return _from_libsndfile(path)
     import mutagen
