@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_model import COMMIT, CONFIG, Hub, as_published, entry_of, know, put_wheel
+from typer.testing import CliRunner
 
+from unsquash.cli import app
 from unsquash.nets.delimiter import Delimiter
 from unsquash.weights import HubSource, WeightsEntry, WheelSource
 from unsquash.weights.tensors import Stored, to_bytes
@@ -42,8 +45,9 @@ def checkpoint(tiny: Stored) -> bytes:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Empty caches, no leave to go anywhere but here."""
-    for name in ("UNSQUASH_OFFLINE", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN", "TRANSFORMERS_OFFLINE"):
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("UNSQUASH_OFFLINE", "")
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("UNSQUASH_MODEL_DIR", str(tmp_path / "models"))
@@ -88,3 +92,15 @@ def hub(machine: Path, tiny_bytes: bytes, monkeypatch: pytest.MonkeyPatch) -> It
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def call(machine: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Run the command line in this process: quicker than `run`, for what needs no process of its own."""
+
+    def invoke(*arguments: object) -> subprocess.CompletedProcess[bytes]:
+        words = [str(argument) for argument in arguments]
+        done = CliRunner().invoke(app, words)
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout_bytes, done.stderr_bytes)
+
+    return invoke

@@ -46,76 +46,76 @@ def loud(machine):
     return path
 
 
-def test_list_names_places(in_wheel, run):
-    document = json.loads(run("models", "list", "--json").stdout)
+def test_list_names_places(in_wheel, call):
+    document = json.loads(call("models", "list", "--json").stdout)
     by_name = {item["name"]: item for item in document["items"]}
     assert document["schema"] == 1
     assert by_name["gain-small"]["place"] == "packaged"
     assert by_name["tiny"]["place"] == "remote"
     assert by_name["tiny"]["path"] is None
     assert by_name["tiny"]["sources"][0]["kind"] == "wheel"
-    run("models", "pull", "tiny")
-    listed = run("models", "list").stdout.decode()
+    call("models", "pull", "tiny")
+    listed = call("models", "list").stdout.decode()
     assert [line.split()[-1] for line in listed.splitlines() if line.startswith("tiny")] == ["cached"]
     assert "MIT" in listed
 
 
-def test_info_says_what_the_manifest_says(in_wheel, run):
-    shown = json.loads(run("models", "info", "tiny", "--json").stdout)
+def test_info_says_what_the_manifest_says(in_wheel, call):
+    shown = json.loads(call("models", "info", "tiny", "--json").stdout)
     assert shown["sha256"] == in_wheel.sha256
     assert shown["config"]["filters"] == 12
     assert shown["card"] is None
-    text = run("models", "info", "tiny").stdout.decode()
+    text = call("models", "info", "tiny").stdout.decode()
     assert in_wheel.attribution in text
     assert "tiny-pack" in text
 
 
-def test_path_and_rm(in_wheel, run):
-    missing = run("models", "path", "tiny")
+def test_path_and_rm(in_wheel, call):
+    missing = call("models", "path", "tiny")
     assert missing.returncode == 5
     assert b"unsquash models pull tiny" in missing.stderr
-    run("models", "pull", "tiny")
-    assert run("models", "path", "tiny").stdout.decode().strip() == str(cached_path(in_wheel))
-    assert run("models", "rm", "tiny").returncode == 0
+    call("models", "pull", "tiny")
+    assert call("models", "path", "tiny").stdout.decode().strip() == str(cached_path(in_wheel))
+    assert call("models", "rm", "tiny").returncode == 0
     assert not cached_path(in_wheel).exists()
 
 
-def test_what_is_packaged_stays(machine, run):
-    removed = run("models", "rm", "gain-small")
+def test_what_is_packaged_stays(machine, call):
+    removed = call("models", "rm", "gain-small")
     assert removed.returncode == 5
     assert b"part of unsquash" in removed.stderr
 
 
-def test_unknown_names(machine, run):
+def test_unknown_names(machine, call):
     for command in ("pull", "path", "rm", "info", "verify"):
-        done = run("models", command, "nonsense")
+        done = call("models", command, "nonsense")
         assert done.returncode == 5
         assert b"gain-small" in done.stderr
 
 
-def test_verify_reports_all_and_fails_for_one(in_wheel, run):
-    run("models", "pull", "tiny")
+def test_verify_reports_all_and_fails_for_one(in_wheel, call):
+    call("models", "pull", "tiny")
     cached_path(in_wheel).write_bytes(b"x" * in_wheel.bytes)
-    verified = run("models", "verify")
+    verified = call("models", "verify")
     assert verified.returncode == 5
     assert b"gain-small: intact" in verified.stdout
     assert str(cached_path(in_wheel)).encode() in verified.stderr
 
 
-def test_import_then_list_and_name(machine, run, tiny_bytes):
+def test_import_then_list_and_name(machine, call, tiny_bytes):
     (machine / "net.safetensors").write_bytes(tiny_bytes)
-    assert run("models", "import", machine / "net.safetensors", "--name", "mine").returncode == 0
-    assert b"mine" in run("models", "list").stdout
-    assert run("models", "import", machine / "net.safetensors", "--name", "gain-small").returncode == 5
-    assert run("models", "import", machine / "absent.safetensors").returncode == 4
+    assert call("models", "import", machine / "net.safetensors", "--name", "mine").returncode == 0
+    assert b"mine" in call("models", "list").stdout
+    assert call("models", "import", machine / "net.safetensors", "--name", "gain-small").returncode == 5
+    assert call("models", "import", machine / "absent.safetensors").returncode == 4
 
 
-def test_another_folder_by_flag(in_wheel, run, machine):
+def test_another_folder_by_flag(in_wheel, call, machine):
     folder = machine / "elsewhere"
-    assert run("models", "list", "--model-dir", folder).returncode == 0
+    assert call("models", "list", "--model-dir", folder).returncode == 0
     (folder / "manifest").mkdir(parents=True)
     (machine / "models" / "manifest" / "tiny.toml").rename(folder / "manifest" / "tiny.toml")
-    pulled = run("models", "pull", "tiny", "--model-dir", folder)
+    pulled = call("models", "pull", "tiny", "--model-dir", folder)
     assert pulled.returncode == 0
     assert str(folder).encode() in pulled.stdout
 
