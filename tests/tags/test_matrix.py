@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 
 import mutagen.mp3
 import numpy as np
@@ -170,6 +171,19 @@ def test_id3_keeps_its_version(restored, tmp_path):
     restored(given, tmp_path / "out.mp3")
     assert mutagen.id3.ID3(tmp_path / "out.mp3", translate=False).version == (2, 3, 0)
     assert seen(tmp_path / "out.mp3")["DATE"] == "1999"
+
+
+def test_frames_that_mutagen_does_not_know_are_kept_unless_they_tell_the_loudness(restored, tmp_path):
+    given = make_tone(tmp_path / "in.wav")
+    frames = b"".join(
+        name + struct.pack(">IH", len(body), 0) + body
+        for name, body in ((b"XRVA", b"abcd"), (b"XSOP", b"\0sort"), (b"QQQQ", b"own"), (b"TIT2", b"\0hi"))
+    )
+    add_chunks(given, [(b"id3 ", b"ID3\x03\0\0" + struct.pack(">I", len(frames)) + frames)])
+    restored(given, tmp_path / "out.wav")
+    (tag,) = [body for name, body in riff(tmp_path / "out.wav") if name == b"id3 "]
+    assert b"QQQQ" in tag
+    assert b"XRVA" not in tag
 
 
 def test_id3_version_1_and_ape_are_read(restored, tmp_path):

@@ -205,6 +205,9 @@ def clean(tag: ID3, *, art: bool, stale: tuple[str, ...], loudness: bool) -> Non
         is_old = is_among(label, stale) or (loudness and name in _STALE_FRAMES)
         if is_old or (name == "APIC" and not art):
             del tag[key]
+    if loudness:
+        names = tuple(name.encode() for name in _STALE_FRAMES)
+        tag.unknown_frames = [frame for frame in tag.unknown_frames if not frame.startswith(names)]
 
 
 def _text_pairs(name: str, frame: Any) -> Pairs:
