@@ -28,6 +28,7 @@ class Tagging:
         plan: what is done to the sound.
         part: the first sample of the output in the input, and the one after its last.
         changed: whether samples differ from the input's.
+        album: levels of all outputs of the album, if it is part of one.
         into_pipe: whether the output goes into a pipe, where nothing can be added after the samples.
     """
 
@@ -41,6 +42,7 @@ class Tagging:
         *,
         part: tuple[int, int],
         changed: bool,
+        album: Levels | None = None,
         into_pipe: bool = False,
     ) -> None:
         wishes = TagWishes(keep=options.tags, art=options.art, replaygain=options.replaygain)
@@ -52,6 +54,7 @@ class Tagging:
         self._plan = plan
         self._part = part
         self._changed = changed
+        self._album = album
         self._into_pipe = into_pipe
 
     @property
@@ -109,6 +112,8 @@ class Tagging:
             loudness_range_lu=None if levels is None else levels.loudness_range_lu,
             coding=f"A=PCM,F={self._info.sample_rate},W={self._format.bit_depth or 32},"
             f"M={channels},T=unsquash {version('unsquash')}",
+            album_lufs=None if self._album is None else self._album.integrated_lufs,
+            album_peak_dbtp=None if self._album is None else self._album.true_peak_dbtp,
         )
 
 

@@ -36,6 +36,7 @@ from unsquash.rendering import (
     open_spool,
     read_spool,
     render,
+    shifted,
 )
 from unsquash.stages import GainObserver, judge_for, network_on, restored_blocks
 from unsquash.tagging import Tagging, keep_mtime
@@ -101,6 +102,7 @@ class _Album:
             found.append((source.info, analyze(source, net=judge, progress=self._onward("analyze", done))))
             done += source.info.frames
         self._diagnosis = pool_diagnoses(found)
+        self._levels = self._diagnosis.levels
         self.plan = make_plan(self._diagnosis, options)
 
     def restore(self, stack: ExitStack) -> list[FileRestoration]:
@@ -121,7 +123,7 @@ class _Album:
         ]
         phase, gain_db = "restore", 0.0
         remarks: tuple[str, ...] = ()
-        if self._policy != "keep":
+        if self._policy != "keep" or self.options.replaygain:
             gain_db, remarks, streams = self._common_level(streams, stack)
             phase = "write"
         restorations = []
@@ -142,7 +144,9 @@ class _Album:
             with open_audio(job.source) as audio:
                 return self._write(track, audio.blocks(), 0.0, (), None, None)
         tagging = self._tagging(track)
-        tagging.copy(job.target, self._diagnosis.levels, overwrite=job.overwrite)
+        with open_audio(job.source) as audio:
+            levels = analyze(audio).levels if self.options.replaygain else self._diagnosis.levels
+        tagging.copy(job.target, levels, overwrite=job.overwrite)
         report = self.report(track, status="unchanged")
         return replace(report, warnings=report.warnings + tagging.warnings)
 
@@ -189,6 +193,7 @@ class _Album:
             self.plan,
             part=(0, track.info.frames),
             changed=self._changed,
+            album=self._levels,
         )
 
     def report(self, track: Track, *, status: str) -> FileRestoration:
@@ -247,9 +252,13 @@ class _Album:
             levels.append((source.info.duration_s, meter.result()))
             spools.append(spool)
             done += source.info.frames
-        gain_db, remarks = level_gain_db(
-            self._policy, pool_levels(levels), self._diagnosis.levels.integrated_lufs, self._all_float()
-        )
+        pooled, policy = pool_levels(levels), self._policy
+        gain_db = 0.0
+        remarks: tuple[str, ...] = ()
+        if policy != "keep":
+            input_lufs = self._diagnosis.levels.integrated_lufs
+            gain_db, remarks = level_gain_db(policy, pooled, input_lufs, self._all_float())
+        self._levels = shifted(pooled, gain_db)
         kept: list[Iterator[FloatArray]] = [
             (block for _, block in read_spool(spool, source.info.channels))
             for spool, source in zip(spools, self._sources, strict=True)

@@ -29,6 +29,7 @@ class Outcome:
         is_whole: whether that is all of it.
         changed: whether samples differ from the input's.
         integrated_lufs, true_peak_dbtp, loudness_range_lu: of the output.
+        album_lufs, album_peak_dbtp: of all outputs of the album, if it is part of one.
         coding: a line for the coding history, such as `A=PCM,F=44100,W=24,M=stereo,T=unsquash`.
     """
 
@@ -41,6 +42,8 @@ class Outcome:
     true_peak_dbtp: float | None
     loudness_range_lu: float | None
     coding: str
+    album_lufs: float | None = None
+    album_peak_dbtp: float | None = None
 
 
 def true_again(chunks: list[Chunk], outcome: Outcome) -> tuple[list[Chunk], list[str]]:

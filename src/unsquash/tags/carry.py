@@ -106,8 +106,10 @@ class TagCarrier:
         """
         gains: Pairs = []
         if self._wishes.replaygain:
-            gains = replaygain_fields(
-                outcome.integrated_lufs, outcome.true_peak_dbtp, is_opus=subtype == "OPUS"
+            is_opus = subtype == "OPUS"
+            gains = replaygain_fields(outcome.integrated_lufs, outcome.true_peak_dbtp, is_opus=is_opus)
+            gains += replaygain_fields(
+                outcome.album_lufs, outcome.album_peak_dbtp, scope="ALBUM", is_opus=is_opus
             )
         if container in CHUNKED:
             family = CHUNKED[container]
