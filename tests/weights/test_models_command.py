@@ -12,6 +12,7 @@ import soundfile
 from unsquash.errors import ModelError
 from unsquash.options import RestoreOptions
 from unsquash.pipeline import analyze_file, restore_file
+from unsquash.weights import status
 from unsquash.weights.manifest import cached_path
 
 BLOCKED = """
@@ -142,6 +143,13 @@ def test_restore_fetches_once_then_needs_no_connection(in_wheel, run, machine, l
 def test_the_block_on_sockets_works(no_sockets, run, hub):
     assert run("models", "pull", "tiny").returncode != 0
     assert hub.asked == []
+
+
+def test_a_dry_run_fetches_nothing(in_wheel, call, machine, loud):
+    planned = call("restore", loud, machine / "out.wav", "--method", "neural", "--model", "tiny", "--dry-run")
+    assert planned.returncode == 5
+    assert b"unsquash models pull tiny" in planned.stderr
+    assert status(in_wheel).place == "remote"
 
 
 @pytest.mark.slow

@@ -65,6 +65,15 @@ Offline: TypeAlias = Annotated[
         "--offline", callback=_export("UNSQUASH_OFFLINE"), help="Open no connection, whatever is missing."
     ),
 ]
+DryRun: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "-n",
+        "--dry-run",
+        callback=_export("UNSQUASH_OFFLINE"),
+        help="Examine and plan, write and fetch nothing.",
+    ),
+]
 ModelDir: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -45,6 +45,8 @@ def pull(names: Names, offline: flags.Offline = False, model_dir: flags.ModelDir
     from unsquash import console, weights
 
     for entry in [weights.find_entry(name) for name in names]:
+        if weights.status(entry).path is None:
+            typer.echo(f"{entry.name}: fetching {entry.bytes / 1e6:.1f} MB", err=True)
         console.print_verified(entry.name, weights.pull(entry))
 
 

@@ -109,9 +109,7 @@ def restore(
     ] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     jobs: flags.Jobs = "auto",
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Examine and plan, write nothing.")
-    ] = False,
+    dry_run: flags.DryRun = False,
     json: flags.Json = False,
     json_lines: flags.JsonLines = False,
     progress: flags.ProgressStyle = "auto",
