@@ -71,7 +71,7 @@ def test_reading_is_bounded_spread_out_and_repeatable(net: GainNet) -> None:
     second, again = survey(source, 0.5, net)
     assert second == first
     np.testing.assert_array_equal(again, conditioning)
-    assert conditioning.shape == (2 * CONFIG.embedding_channels,)
+    assert conditioning.shape == (net.conditioning_size,)
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.5, 20.0, 100.0])

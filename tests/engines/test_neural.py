@@ -18,7 +18,7 @@ CONFIG = GainNetConfig(
     coarse_dilations=(1, 2, 4, 8),
     embedding_dilations=(1,),
 )
-CONDITIONING = np.linspace(-1.0, 1.0, 8)
+CONDITIONING = np.linspace(-1.0, 1.0, 2 * (4 + 16 + 20))
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_the_receptive_field_is_what_the_sizes_say(net: GainNet) -> None:
     features = torch.randn(1, net.features.count, 400)
     changed = features.clone()
     changed[:, :, 200] += 3.0
-    conditioning = torch.randn(1, 2 * SMALL.embedding_channels)
+    conditioning = torch.randn(1, net.conditioning_size)
     with torch.inference_mode():
         differs = (net(features, conditioning) != net(changed, conditioning))[0].nonzero().flatten() // 4
     reach = max(200 - int(differs.min()), int(differs.max()) - 200)
@@ -54,7 +54,7 @@ def test_the_receptive_field_is_what_the_sizes_say(net: GainNet) -> None:
 
 def test_conditioning_changes_the_answer(net: GainNet) -> None:
     features = torch.randn(1, net.features.count, 40)
-    size = 2 * SMALL.embedding_channels
+    size = net.conditioning_size
     with torch.inference_mode():
         assert not torch.allclose(net(features, torch.zeros(1, size)), net(features, torch.ones(1, size)))
 
@@ -69,13 +69,13 @@ def test_pooling_is_a_weighted_mean_and_deviation_over_all_windows() -> None:
 
 def test_sums_of_a_window_are_weights_times_values(net: GainNet) -> None:
     sums = net.embed(torch.randn(2, net.features.count, 40)).detach()
-    assert sums.shape == (2, 1 + 2 * SMALL.embedding_channels)
+    assert sums.shape == (2, 1 + net.conditioning_size)
     assert 0.0 < float(sums[:, 0].min()) <= float(sums[:, 0].max()) < 10.0
 
 
 def test_assessment_is_one_logit_a_verdict_and_positive_amounts(net: GainNet) -> None:
     with torch.inference_mode():
-        assessment = net.assess(torch.randn(5, 2 * SMALL.embedding_channels))
+        assessment = net.assess(torch.randn(5, net.conditioning_size))
     assert assessment.logits.shape == assessment.reduction_db.shape == (5, 3)
     assert float(assessment.reduction_db.min()) > 0.0
 

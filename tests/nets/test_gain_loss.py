@@ -50,6 +50,11 @@ def test_the_loss_prefers_the_truth(truth: torch.Tensor, energy: torch.Tensor) -
     assert gain_loss(truth, truth, energy) < half < gain_loss(nothing, truth, energy)
 
 
+def test_untouched_excerpts_do_not_count(truth: torch.Tensor, energy: torch.Tensor) -> None:
+    wavering = truth - truth.mean()
+    assert float(gain_loss(wavering, torch.zeros_like(truth), energy)) < 0.002
+
+
 def test_assessment_loss_is_small_only_when_verdict_and_amount_are_right() -> None:
     amount_db = torch.tensor([[1.0, 5.0, 2.0]])
     sure = torch.tensor([[0.0, 9.0, 0.0]])

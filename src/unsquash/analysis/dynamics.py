@@ -57,7 +57,7 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> tuple[Dynamics, Fl
     timebase = Timebase.between(source.info.sample_rate, net.config)
     device = next(net.parameters()).device
     with torch.inference_mode():
-        sums = torch.zeros((1, 1 + 2 * net.config.embedding_channels), dtype=torch.float64, device=device)
+        sums = torch.zeros((1, 1 + net.conditioning_size), dtype=torch.float64, device=device)
         for start, stop in _windows(source.info.frames, source.info.sample_rate, timebase):
             heard = torch.from_numpy(timebase.to_net(source.read(start, stop) / peak)).to(device)
             sums += net.embed(net.features(heard[None])).double()

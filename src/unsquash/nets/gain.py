@@ -2,8 +2,8 @@
 
 Two rates: gated dilated convolutions at 172 frames a second see attacks, a wider stack at a quarter of that
 rate sees releases, about three seconds to either side. A vector pooled over the whole file (settings do not
-change within a track) scales and shifts every block (FiLM), scales the answer, and also says what was done
-to the file. Nothing in it depends on where a chunk was cut, apart from the receptive field.
+change within a track) scales and shifts every block (FiLM), scales the answer, and also says what was done to
+the file. Nothing in it depends on where a chunk was cut, apart from the receptive field.
 
 Source:
     Gated dilated stacks: van den Oord et al., WaveNet (2016). FiLM: Perez et al., AAAI 2018. Attentive
@@ -132,13 +132,15 @@ class Embedder(nn.Module):
         """Sum attention weights, weighted values and weighted squares over the frames.
 
         Shape:
-            x: `(B, F, 1, n)`; result: `(B, 1 + 2·E)`. Sums of several windows of one file may be added.
+            x: `(B, F, 1, n)`; result: `(B, 1 + 2·E)`, E being the learned values and the F features as they
+            are. Sums of several windows of one file may be added.
         """
         h = self.down(self.fine(self.enter(x), None, None))
         for block in self.blocks:
             h = block(h, None, None)
         h = self.leave(h).squeeze(2).float()
-        weight, value = torch.sigmoid(h[:, :1]), h[:, 1:]
+        seen = functional.avg_pool1d(x.squeeze(2).float(), COARSE_FRAMES)
+        weight, value = torch.sigmoid(h[:, :1]), torch.cat([h[:, 1:], seen], dim=1)
         return torch.cat([weight.sum(2), (weight * value).sum(2), (weight * value.square()).sum(2)], dim=1)
 
 
@@ -166,10 +168,13 @@ class GainNet(nn.Module):
         self.after = nn.ModuleList(GatedBlock(fine, d) for d in config.fine_dilations_after)
         self.leave = _convolution(fine, SUBFRAMES, 1)
         self._widths = [fine] * len(self.before) + [coarse] * len(self.coarse) + [fine] * len(self.after)
-        self.hidden = nn.Linear(2 * embedding, embedding)
+        self.conditioning_size = 2 * (embedding + count)
+        self.hidden = nn.Linear(self.conditioning_size, embedding)
         self.modulation = nn.Linear(embedding, 2 * sum(self._widths))
         self.amount = nn.Linear(embedding, 1)
-        self.assessor = nn.Sequential(nn.Linear(2 * embedding, embedding), nn.ReLU(), nn.Linear(embedding, 6))
+        self.assessor = nn.Sequential(
+            nn.Linear(self.conditioning_size, embedding), nn.ReLU(), nn.Linear(embedding, 6)
+        )
         nn.init.normal_(self.modulation.weight, std=1e-3)
         nn.init.zeros_(self.modulation.bias)
         nn.init.normal_(self.leave.weight, std=1e-3)

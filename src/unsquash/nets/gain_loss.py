@@ -44,14 +44,16 @@ def gain_error(estimate_db: torch.Tensor, reduction_db: torch.Tensor, energy: to
 
 
 def gain_loss(estimate_db: torch.Tensor, reduction_db: torch.Tensor, energy: torch.Tensor) -> torch.Tensor:
-    """Penalize the squared log-gain error, gently relative to how much was done, and a constant offset.
+    """Penalize the squared log-gain error, relative to how much was done, and gently a constant offset.
 
-    Dividing by the root of the truth's variance lies between plain squares (heavy squashing drowns the
-    rest) and relative ones (which learn slowly); it makes changing an untouched file expensive.
+    The weight of an excerpt, √v / (v + 0.02) with v the variance of the true log-gain, lies between plain
+    squares (heavy squashing drowns the rest) and relative ones (which learn slowly). Untouched excerpts do
+    not count: to leave them alone is the verdict's task, and punishing them here keeps the network from
+    learning at all.
     """
     error = gain_error(estimate_db, reduction_db, energy)
-    scaled = error.squared / (error.untouched + 0.02).sqrt()
-    return (scaled + 0.001 * error.offset_db.abs()).mean()
+    weight = error.untouched.sqrt() / (error.untouched + 0.02)
+    return (weight * error.squared + 0.001 * error.offset_db.abs()).mean()
 
 
 def assessment_loss(assessment: Assessment, verdict: torch.Tensor, amount_db: torch.Tensor) -> torch.Tensor:

@@ -107,7 +107,7 @@ def _draw_chain(rng: np.random.Generator, plugin_share: float) -> tuple[str, ...
     names = []
     if rng.random() < 0.42:
         names.append(str(rng.choice(["compressor", "compressor", "seven"])))
-    if rng.random() < 0.10:
+    if rng.random() < 0.05:
         names.append("multiband")
     if rng.random() < 0.62 or not names:
         names.append(str(rng.choice(["limiter", "limiter", "limiter", "peak compressor", "clip"])))

@@ -100,7 +100,7 @@ def _capped_si_sdr_db(original: Float64Array, estimate: Float64Array) -> float:
 
 
 def table(scores: Sequence[Score]) -> str:
-    """Write a Markdown table: one row per processor, gains over the input in dB."""
+    """Write a Markdown table: one row per processor, SI-SDR gains over the input in dB."""
     lines = [
         "| processor | before | De-limiter | neural | worst | auto | worst | crest error before → auto |",
         "|---|---|---|---|---|---|---|---|",

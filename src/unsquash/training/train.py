@@ -25,6 +25,9 @@ from unsquash.training.examples import NetExample, Source, Workers
 from unsquash.training.recipe import Recipe, load_recipe
 from unsquash.training.validate import Batch, collate, validate
 
+FIRST_EXAMPLES = 320
+"""How many examples are made before the first step."""
+
 
 class Trainer:
     """A network, its running average, its optimizer, and one step of training."""
@@ -114,7 +117,7 @@ def train(
     producers = Workers(source, workers, first)
     losses: list[float] = []
     try:
-        while pool.received < min(recipe.pool_examples, 8 * recipe.batch):
+        while pool.received < min(recipe.pool_examples, FIRST_EXAMPLES):
             _refill(pool, producers, wait=True)
         before_s, begun = trainer.progress.elapsed_s, time.monotonic()
         while (sitting_s := time.monotonic() - begun) < 60.0 * minutes:
@@ -122,7 +125,7 @@ def train(
             done = trainer.progress.elapsed_s / (60.0 * recipe.minutes)
             if done >= 1.0:
                 break
-            if pool.received * recipe.reuse <= pool.drawn + 8 * recipe.batch:
+            if pool.received * recipe.reuse <= pool.drawn + recipe.reuse * FIRST_EXAMPLES:
                 _refill(pool, producers, wait=False)
             rng = np.random.default_rng([recipe.seed, 7, trainer.progress.step])
             losses.append(trainer.step(pool.draw(recipe.batch, rng), done, rng))
