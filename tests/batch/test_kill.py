@@ -188,3 +188,23 @@ def members(group):
             if int(number) == group and state != "Z":
                 found.append(path.parent.name)
     return found
+
+
+def test_a_worker_that_is_killed_fails_its_file_only(song, tmp_path):
+    music, out = tmp_path / "music", tmp_path / "out"
+    music.mkdir()
+    for number in range(6):
+        soundfile.write(music / f"{number}.wav", song.T, 44100, "PCM_24")
+    command = [sys.executable, "-m", "unsquash", *map(str, restore(music, out, jobs=2))]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    while not leftovers(out):
+        assert process.poll() is None
+        time.sleep(0.002)
+    os.kill(int(leftovers(out)[0].name.split("-")[-2]), signal.SIGKILL)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 3, stderr
+    assert stderr.count(b"died (signal 9)") == 1
+    assert b"1 failed, 5 restored" in stderr
+    assert not leftovers(out)
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert len(outputs(out)) == 6

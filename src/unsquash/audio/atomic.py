@@ -41,9 +41,10 @@ def atomic_output(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     """
     check_target(target, overwrite=overwrite)
     temporary = _temporary_name(target)
-    with output_errors(f"'{target}'"):
-        file = temporary.open("x+b")
-    try:
+    file: BinaryIO | None = None
+    try:  # from here on an interrupt can come anywhere
+        with output_errors(f"'{target}'"):
+            file = temporary.open("x+b")
         yield file
         with output_errors(f"'{target}'"):
             file.flush()
@@ -52,8 +53,10 @@ def atomic_output(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
             _commit(temporary, target, overwrite=overwrite)
     except BaseException:
         with contextlib.suppress(OSError):
-            file.close()
-        temporary.unlink(missing_ok=True)
+            if file is not None:
+                file.close()
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise
     _sync_folder(target.parent)
 
