@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.analysis.levels import Levels
-from unsquash.audio import AudioFile, OutputFormat, open_audio, wants_dither
+from unsquash.audio import AudioFile, AudioInfo, OutputFormat, open_audio, wants_dither
 from unsquash.audition import Pair, write_pair
 from unsquash.engines.saved import squashed_again
 from unsquash.errors import OptionError
@@ -28,6 +28,57 @@ if TYPE_CHECKING:
 
 
 Observe: TypeAlias = Callable[[FloatArray, FloatArray], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRestoration:
+    """What `restore_file` did, or would do in a dry run.
+
+    `start_s` to `end_s` (None: the end) is the part of the input that the output holds; `beside` names what
+    was written besides.
+    """
+
+    input: str
+    output: str
+    status: str  # "restored", "unchanged" or "planned"
+    source: AudioInfo
+    output_format: OutputFormat
+    diagnosis: Diagnosis
+    plan: Plan
+    gain: GainSummary | None
+    level_gain_db: float
+    levels: Levels | None
+    warnings: tuple[str, ...]
+    start_s: float = 0.0
+    end_s: float | None = None
+    beside: tuple[str, ...] = ()
+
+
+def planned(
+    source: Path | BinaryIO,
+    target: Target,
+    info: AudioInfo,
+    output_format: OutputFormat,
+    diagnosis: Diagnosis,
+    plan: Plan,
+    part: tuple[int, int],
+) -> FileRestoration:
+    """Return the report of what is to be done."""
+    return FileRestoration(
+        input=str(source) if isinstance(source, Path) else "-",
+        output=str(target) if isinstance(target, Path) else "-",
+        status="planned",
+        source=info,
+        output_format=output_format,
+        diagnosis=diagnosis,
+        plan=plan,
+        gain=None,
+        level_gain_db=0.0,
+        levels=None,
+        warnings=plan.warnings,
+        start_s=part[0] / info.sample_rate,
+        end_s=part[1] / info.sample_rate,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ import numpy as np
 
 from unsquash.analysis import diagnosis as analysis
 from unsquash.analysis.diagnosis import Diagnosis
-from unsquash.analysis.levels import Levels
 from unsquash.audio import (
     ArraySource,
     AudioInfo,
@@ -29,11 +28,12 @@ from unsquash.audio import (
 )
 from unsquash.audition import choose_pair, most_squashed_part
 from unsquash.errors import OutputExistsError
-from unsquash.execution import Work, execute
+from unsquash.execution import FileRestoration as FileRestoration
+from unsquash.execution import Work, execute, planned
 from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, make_plan, needs_network
 from unsquash.rendering import Progress, Target, level_gain_db
-from unsquash.stages import GainSummary, judge_for, network_on, restored_blocks
+from unsquash.stages import judge_for, network_on, restored_blocks
 from unsquash.units import FloatArray, db_to_linear
 
 if TYPE_CHECKING:
@@ -54,30 +54,6 @@ class Restoration:
     diagnosis: Diagnosis
     plan: Plan
     options: RestoreOptions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRestoration:
-    """What `restore_file` did, or would do in a dry run.
-
-    `start_s` to `end_s` (None: the end) is the part of the input that the output holds; `beside` names what
-    was written besides.
-    """
-
-    input: str
-    output: str
-    status: str  # "restored", "unchanged" or "planned"
-    source: AudioInfo
-    output_format: OutputFormat
-    diagnosis: Diagnosis
-    plan: Plan
-    gain: GainSummary | None
-    level_gain_db: float
-    levels: Levels | None
-    warnings: tuple[str, ...]
-    start_s: float = 0.0
-    end_s: float | None = None
-    beside: tuple[str, ...] = ()
 
 
 def restore(samples: FloatArray, sample_rate: int, options: RestoreOptions | None = None) -> Restoration:
@@ -178,21 +154,7 @@ def restore_file(
         diagnosis, plan, net = _decide(audio, options, progress)
         if options.preview_s is not None:
             part = most_squashed_part(audio, plan, diagnosis, options, net, options.preview_s)
-        report = FileRestoration(
-            input=str(source) if isinstance(source, Path) else "-",
-            output=str(target) if isinstance(target, Path) else "-",
-            status="planned",
-            source=audio.info,
-            output_format=output_format,
-            diagnosis=diagnosis,
-            plan=plan,
-            gain=None,
-            level_gain_db=0.0,
-            levels=None,
-            warnings=plan.warnings,
-            start_s=part[0] / audio.info.sample_rate,
-            end_s=part[1] / audio.info.sample_rate,
-        )
+        report = planned(source, target, audio.info, output_format, diagnosis, plan, part)
         if dry_run:
             return report
         done = execute(
