@@ -90,7 +90,7 @@ def print_restoration(report: FileRestoration, *, verbose: int) -> None:
         out.print(f"  also written: {name}", markup=False)
     for warning in report.warnings:
         out.print(f"  warning: {warning}", markup=False)
-    if report.output_format.container == "RF64" and report.source.container != "RF64":
+    if report.output_format.container == "RF64" and not report.output.lower().endswith(".rf64"):
         out.print("  more than 4 GiB: written as RF64")
     if verbose:
         out.print(_levels_table(report.diagnosis))
