@@ -225,6 +225,9 @@ def test_an_id3_chunk_is_copied_without_mutagen_and_said_to_be_old(restored, tmp
     report = restored(path, tmp_path / "out.wav")
     assert chunk(tmp_path / "out.wav", b"id3 ") == chunk(path, b"id3 ") or chunk(path, b"ID3 ")
     assert any("unsquash[tags]" in warning for warning in report.warnings)
+    report = restored(path, tmp_path / "out.wav", art=False)
+    assert chunk(tmp_path / "out.wav", b"id3 ") is None
+    assert any("pictures" in warning for warning in report.warnings)
 
 
 @pytest.mark.parametrize("kind", ["flac", "ogg", "mp3"])

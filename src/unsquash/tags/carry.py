@@ -175,7 +175,9 @@ class TagCarrier:
             if len(tag):
                 chunks.append(Chunk(b"id3 " if family == "RIFF" else b"ID3 ", id3.dump(tag)))
             return chunks
-        if tags.id3 is not None:
+        if tags.id3 is not None and not self._wishes.art:
+            self._warn(f"without mutagen its ID3 tag stays behind, since it may hold pictures; {INSTALL}")
+        elif tags.id3 is not None:
             chunks.append(Chunk(b"id3 " if family == "RIFF" else b"ID3 ", tags.id3))
             self._warn(f"without mutagen its ID3 tag is copied as it is, old loudness included; {INSTALL}")
         if provenance + gains:
