@@ -72,6 +72,22 @@ def test_applied_again_it_is_the_same_bit_for_bit(squashed, tmp_path, subtype, n
     assert second.plan.method == "saved"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("link", ["max", "off"])
+def test_the_gain_of_a_network_is_exact_and_small(squashed, tmp_path, link):
+    source = write(tmp_path / "in.wav", squashed, "PCM_16")
+    neural = RestoreOptions(method="neural", strength=0.7, max_gain_db=2.0, link=link)
+    first = restore(source, tmp_path / "out.wav", neural, save_gain=tmp_path / "gain")
+    assert first.gain.max_db > 0.1
+    restore(source, tmp_path / "again.wav", RestoreOptions(apply_gain=tmp_path / "gain"))
+    assert np.array_equal(samples_of(tmp_path / "again.wav"), samples_of(tmp_path / "out.wav"))
+    rows = 2 if link == "off" else 1
+    assert (tmp_path / "gain").stat().st_size < rows * squashed.shape[1] + 5000
+    undo = RestoreOptions(apply_gain=tmp_path / "gain", undo=True)
+    restore(tmp_path / "out.wav", tmp_path / "back.wav", undo)
+    assert np.array_equal(samples_of(tmp_path / "back.wav"), samples_of(source))
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 def test_taken_back_it_is_what_was_squashed(squashed, tmp_path, subtype):
     source = write(tmp_path / "in.wav", squashed, subtype)
