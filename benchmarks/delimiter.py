@@ -5,7 +5,8 @@
 `--original` is the interpreter of an environment that has music-de-limiter 0.1.1; without it only ours is
 run. Each runs in a process of its own, one after the other, on the same file; the peak is the process's
 largest resident size less what it was once everything was imported and loaded. Both read and write the file;
-ours also measures it. On a busy machine give `--threads 1`: threads then wait for each other.
+ours also measures it. On a busy machine give `--threads 1` (threads wait for each other) and look at the
+processor time.
 """
 
 from __future__ import annotations
@@ -43,12 +44,13 @@ from music_de_limiter import load_pretrained_model
 net, _ = load_pretrained_model("cpu")
 net.eval()
 threading.Thread(target=watch, daemon=True).start()
-base, began = resident(), time.perf_counter()
+base, began, busy = resident(), time.perf_counter(), time.process_time()
 samples, _ = soundfile.read(sys.argv[1], dtype="float32", always_2d=True)
 with torch.no_grad():
     gain, restored = net(torch.from_numpy(samples.T.copy())[None])
 soundfile.write(sys.argv[2], restored[0].numpy().T, 44100, "FLOAT")
-print(json.dumps({"seconds": time.perf_counter() - began, "peak_mib": peak[0] - base}))
+seconds, cpu = time.perf_counter() - began, time.process_time() - busy
+print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mib": peak[0] - base}))
 """
 )
 OURS = (
@@ -60,10 +62,11 @@ from unsquash.pipeline import restore_file
 from unsquash.stages import network_on
 network_on("cpu", "delimiter-2023")
 threading.Thread(target=watch, daemon=True).start()
-base, began = resident(), time.perf_counter()
+base, began, busy = resident(), time.perf_counter(), time.process_time()
 options = RestoreOptions(method="neural", model="delimiter-2023", device="cpu", level="keep", bit_depth="32f")
 restore_file(Path(sys.argv[1]), Path(sys.argv[2]), options, overwrite=True)
-print(json.dumps({"seconds": time.perf_counter() - began, "peak_mib": peak[0] - base}))
+seconds, cpu = time.perf_counter() - began, time.process_time() - busy
+print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mib": peak[0] - base}))
 """
 )
 
@@ -91,10 +94,9 @@ def main() -> None:
         for title, (python, code, out) in runs.items():
             command = [python, "-W", "ignore", "-c", code, str(song), str(out), str(chosen.threads)]
             found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            speed = length_s / found["seconds"]
-            print(
-                f"{title:24} {found['seconds']:7.1f} s  {speed:5.1f} x real time {found['peak_mib']:7.0f} MiB"
-            )
+            seconds, cpu, peak = found["seconds"], found["cpu"], found["peak_mib"]
+            speed = f"{seconds:6.1f} s ({length_s / seconds:4.1f} x real time)"
+            print(f"{title:22} {speed}, processor {cpu:6.1f} s, {peak:5.0f} MiB")
         if chosen.original:
             agreement(folder / "theirs.wav", folder / "ours.wav")
 

@@ -157,8 +157,8 @@ class Delimiter(nn.Module):
         """
         batch, channels, length = samples.shape
         given: Iterator[torch.Tensor | None] = iter([None] * self.norms if moments is None else moments)
-        encoded = _encode(samples.reshape(batch * channels, length), self.encoder).relu_()
-        x, used = self.norm(encoded.reshape(batch, -1, encoded.shape[2]), next(given))
+        x = _encode(samples.reshape(batch * channels, length), self.encoder).relu_()
+        x, used = self.norm(x.reshape(batch, -1, x.shape[2]), next(given))
         seen = [used]
         x = _pointwise(self.bottleneck, x)
         skips = torch.zeros(())
