@@ -191,6 +191,8 @@ class TestTwoArguments:
         assert outputs(tmp_path / "out") == ["3.aiff"]
         assert cli("restore", music / "3.aiff", "-o", f"{tmp_path / 'new'}/", *NONE).code == 0
         assert outputs(tmp_path / "new") == ["3.aiff"]
+        assert cli("restore", music / "3.aiff", "-o", tmp_path / "other", *NONE).code == 0
+        assert outputs(tmp_path / "other") == ["3.aiff"]
 
     def test_an_existing_output_can_be_skipped(self, cli, music, tmp_path):
         out = tmp_path / "x.wav"

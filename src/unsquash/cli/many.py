@@ -71,9 +71,11 @@ def are_many(inputs: list[str]) -> bool:
     return len(inputs) != 1 or Path(inputs[0]).is_dir() or is_wildcard(inputs[0])
 
 
-def is_folder_name(output: str) -> bool:
-    """Return whether an output is meant as a folder."""
-    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+def is_folder_name(output: str, container: str | None) -> bool:
+    """Return whether an output is meant as a folder: it is one, ends like one, or could be nothing else."""
+    if output.endswith(("/", os.sep)) or Path(output).is_dir():
+        return True
+    return output != "-" and container is None and not Path(output).suffix
 
 
 def restore_many(

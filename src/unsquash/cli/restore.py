@@ -71,11 +71,8 @@ def restore(
         float | None,
         typer.Option("--preview", metavar="[SEC]", help="Restore only the most squashed 30 s, or SEC."),
     ] = None,
-    ab: Annotated[
-        Path | None,
-        typer.Option("--ab", metavar="DIR", help="Write before and after there too, equally loud."),
-    ] = None,
-    blind: Annotated[bool, typer.Option("--blind", help="Call that pair X and Y, and seal the key.")] = False,
+    ab: flags.Ab = None,
+    blind: flags.Blind = False,
     save_gain: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save the gain, to be applied again or taken back.")
     ] = None,
@@ -175,9 +172,8 @@ def restore(
     )
     listed = many.listed_names(files_from, null=null)
     only_many = album or resume or bool(listed) or selection != Selection()
-    if output is not None and (
-        only_many or naming.is_special or many.are_many(inputs or []) or many.is_folder_name(output)
-    ):
+    shaped = only_many or naming.is_special or many.are_many(inputs or [])
+    if output is not None and (shaped or many.is_folder_name(output, output_format)):
         if save_gain is not None or apply_gain is not None or ab is not None:
             raise OptionError(
                 "gain files and pairs are for one file at a time", hint="unsquash restore IN.wav OUT.wav"
