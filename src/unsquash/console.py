@@ -86,8 +86,7 @@ def print_restoration(report: FileRestoration, *, verbose: int) -> None:
         out.print(f"  level: one constant gain of {report.level_gain_db:+.2f} dB")
     if report.end_s is not None and (report.start_s > 0.0 or report.end_s < report.source.duration_s):
         out.print(f"  part: {report.start_s:.3f} s to {report.end_s:.3f} s")
-    for name in report.beside:
-        out.print(f"  also written: {name}", markup=False)
+    _print_beside(out, report.beside)
     for warning in report.warnings:
         out.print(f"  warning: {warning}", markup=False)
     if report.output_format.container == "RF64" and not report.output.lower().endswith(".rf64"):
@@ -105,6 +104,14 @@ def print_analysis(report: FileAnalysis) -> None:
     out.print(f"{report.input}: {kind}", markup=False)
     out.print(_levels_table(report.diagnosis))
     _print_plan(out, report.plan)
+
+
+def print_written(names: Sequence[str], remarks: Sequence[str]) -> None:
+    """Say on stderr what was written beside a comparison."""
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    _print_beside(out, names)
+    for remark in remarks:
+        out.print(f"  warning: {remark}", markup=False)
 
 
 def print_squash(report: FileSquash) -> None:
@@ -181,6 +188,11 @@ def print_health(health: Health) -> None:
         else:
             text = ", ".join(value) if isinstance(value, list) else str(value)
         out.print(f"{name + ':':12}{text}", markup=False)
+
+
+def _print_beside(out: Console, names: Sequence[str]) -> None:
+    for name in names:
+        out.print(f"  also written: {name}", markup=False)
 
 
 def _print_plan(out: Console, plan: Plan) -> None:

@@ -74,3 +74,18 @@ def test_they_are_for_one_file_at_a_time(run, tone, tmp_path):
         done = run("restore", tone, tone, "-o", tmp_path / "out", flag, tmp_path / "x")
         assert done.returncode == 2
         assert b"one file at a time" in done.stderr
+
+
+@pytest.mark.slow
+def test_compare_writes_a_pair_of_any_two_files(run, tone, tmp_path):
+    after = tmp_path / "after.flac"
+    samples = soundfile.read(tone)[0]
+    soundfile.write(after, samples * 0.5, 44100, "PCM_24")
+    done = run("compare", tone, after, "--ab", tmp_path / "ab", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["schema"] == 1
+    first, second = (soundfile.read(tmp_path / "ab" / f"in.{name}.wav")[0] for name in ("before", "after"))
+    assert np.allclose(first, second, atol=1e-6)
+    assert np.allclose(second, samples * 0.5, atol=1e-6)
+    assert run("compare", tone, after, "--ab", tmp_path / "ab").returncode == 6
+    assert run("compare", tone, after, "--blind").returncode == 2

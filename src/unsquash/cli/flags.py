@@ -127,3 +127,8 @@ InputFormat: TypeAlias = Annotated[
         "--input-format", metavar="ENCODING:RATE:CHANNELS", help="Headerless input, such as s16le:44100:2."
     ),
 ]
+Ab: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--ab", metavar="DIR", help="Write before and after there too, equally loud."),
+]
+Blind: TypeAlias = Annotated[bool, typer.Option("--blind", help="Call that pair X and Y, and seal the key.")]
