@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 _PACKAGES = (
     "numpy",
@@ -18,6 +18,7 @@ _PACKAGES = (
     "safetensors",
     "huggingface_hub",
     "typer",
+    "mutagen",
 )
 
 
@@ -55,8 +56,16 @@ def examine() -> Health:
         python=sys.version.split()[0],
         system=platform.platform(),
         cores=os.cpu_count() or 1,
-        packages={name: version(name) for name in _PACKAGES},
+        packages={name: _version(name) for name in _PACKAGES},
         libsndfile=soundfile.__libsndfile_version__,
         devices=tuple(available_devices()),
         models=models,
     )
+
+
+def _version(package: str) -> str:
+    """Return the version of a package; mutagen, which the extra `tags` brings, may be absent."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
