@@ -113,14 +113,17 @@ class _Batch:
 
     def _finished(self, units: Sequence[Unit]) -> set[Unit]:
         """Return the units whose inputs are unchanged and whose outputs are intact."""
-        checked = 0
         finished = set()
-        with ThreadPoolExecutor(cores()) as threads:
-            for unit, intact in zip(units, threads.map(self._is_finished, units), strict=True):
-                checked += 1
-                self.listener(Checked(done=checked, total=len(units)))
-                if intact:
+        threads = ThreadPoolExecutor(cores())
+        try:
+            for number, (unit, is_finished) in enumerate(
+                zip(units, threads.map(self._is_finished, units), strict=True), start=1
+            ):
+                self.listener(Checked(done=number, total=len(units)))
+                if is_finished:
                     finished.add(unit)
+        finally:
+            threads.shutdown(cancel_futures=True)  # an interrupt does not wait for what is left
         return finished
 
     def _is_finished(self, unit: Unit) -> bool:
