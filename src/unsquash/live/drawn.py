@@ -11,6 +11,8 @@ from unsquash.batch.names import shown
 from unsquash.live.clock import Clock, fraction
 from unsquash.live.words import count, describe
 
+_LABEL_CHARS = 40
+
 
 class Drawn:
     """An overall bar, a line for each file that is worked on, failures as they happen.
@@ -39,6 +41,7 @@ class Drawn:
                 self._print(f"note: {text}")
             case events.Started(unit=unit):
                 label = shown(unit.jobs[0].name)
+                label = label if len(label) <= _LABEL_CHARS else "…" + label[1 - _LABEL_CHARS :]
                 label += f" and {len(unit.jobs) - 1} more" if len(unit.jobs) > 1 else ""
                 self._lines[unit.jobs[0].name] = self._bars.add_task(escape(label), total=1.0, note="")
             case events.Progressed(unit=unit, progress=progress):
