@@ -197,10 +197,10 @@ def test_a_worker_that_is_killed_fails_its_file_only(song, tmp_path):
         soundfile.write(music / f"{number}.wav", song.T, 44100, "PCM_24")
     command = [sys.executable, "-m", "unsquash", *map(str, restore(music, out, jobs=2))]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    while not leftovers(out):
+    while not (seen := leftovers(out)):
         assert process.poll() is None
         time.sleep(0.002)
-    os.kill(int(leftovers(out)[0].name.split("-")[-2]), signal.SIGKILL)
+    os.kill(int(seen[0].name.split("-")[-2]), signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 3, stderr
     assert stderr.count(b"died (signal 9)") == 1
