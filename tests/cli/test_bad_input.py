@@ -85,7 +85,7 @@ BAD_REQUESTS = [
     (("--set", "loudness=4,threshold=-20,ratio=2"), 2, b"loudness"),
     (("--set", "nonsense"), 2, b"nonsense"),
     (("--strength", "2"), 2, b"strength"),
-    (("--strength", "much"), 2, b"much"),
+    (("--strength", "much"), 2, b"strength"),
     (("--method", "magic"), 2, b"magic"),
     (("--method", "model"), 2, b"compressor"),
     (("--method", "neural", "--device", "cuda:7"), 2, b"cuda:7"),
