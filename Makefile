@@ -38,7 +38,7 @@ layers:
 	$(BIN)/lint-imports
 
 tests:
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate.py

@@ -142,11 +142,11 @@ def restore_file(
         path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
         audio = stack.enter_context(open_audio(path, raw_format(options)))
         part = options.part(audio.info.sample_rate, audio.info.frames)
-        output_format = _output_format(audio.info, target, options, part[1] - part[0])
         pair = choose_pair(source, target, ab, blind=blind)
         if isinstance(target, Path):
             check_separate(path, target)
             check_target(target, overwrite=overwrite)
+        output_format = _output_format(audio.info, target, options, part[1] - part[0])
         if save_gain is not None:
             check_target(save_gain, overwrite=overwrite)
         if pair is not None and not dry_run:

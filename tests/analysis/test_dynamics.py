@@ -24,14 +24,16 @@ def net() -> GainNet:
     return GainNet(CONFIG).eval()
 
 
-def with_logits(net: GainNet, none: float, limited: float, compressed: float) -> GainNet:
+def with_logits(
+    net: GainNet, none: float, limited: float, compressed: float, deviation: float = 1.0
+) -> GainNet:
     """The network with its verdict fixed."""
     fixed = GainNet(CONFIG).eval()
     fixed.load_state_dict(net.state_dict())
     last = fixed.assessor[2]
     torch.nn.init.zeros_(last.weight)
     with torch.no_grad():
-        last.bias[:] = torch.tensor([none, limited, compressed, 0.0, 1.0, 0.0])
+        last.bias[:] = torch.tensor([none, limited, compressed, 0.0, 1.0, deviation])
     return fixed
 
 
@@ -102,6 +104,12 @@ def test_the_verdict_follows_the_network_with_its_probability(
     assert dynamics.verdict == verdict
     assert 0.98 < dynamics.confidence < 1.0
     assert 0.0 < dynamics.mean_gain_reduction_db < dynamics.max_gain_reduction_db
+
+
+def test_a_doubtful_or_hardly_squashed_file_is_left_alone(net: GainNet) -> None:
+    doubtful, _ = survey(source_of(1.0), 0.5, with_logits(net, 0.0, 2.0, 0.0))
+    slight, _ = survey(source_of(1.0), 0.5, with_logits(net, 0.0, 9.0, 0.0, deviation=-2.0))
+    assert doubtful.verdict == slight.verdict == "none"
 
 
 @pytest.mark.parametrize(

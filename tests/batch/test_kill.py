@@ -156,6 +156,11 @@ def test_a_killed_group_of_workers_resumes(music, undisturbed, tmp_path, delay_s
     assert all(before[name] == after[name] for name in finished)
 
 
+def heed_interrupts():
+    """Undo what a shell does to the background jobs among which these tests may run."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupt_leaves_no_process_and_no_temporary_file(song, tmp_path, jobs):
     music, out = tmp_path / "music", tmp_path / "out"
@@ -163,7 +168,9 @@ def test_an_interrupt_leaves_no_process_and_no_temporary_file(song, tmp_path, jo
     for number in range(12):
         soundfile.write(music / f"{number}.wav", song.T, 44100, "PCM_24")
     command = [sys.executable, "-m", "unsquash", *map(str, restore(music, out, jobs=jobs))]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=heed_interrupts
+    )
     while not leftovers(out):
         assert process.poll() is None
         time.sleep(0.002)

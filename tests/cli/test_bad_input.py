@@ -154,6 +154,11 @@ def test_a_full_disk_leaves_nothing(run, tmp_path):
         subprocess.run(["umount", str(small)], check=True)
 
 
+def heed_interrupts():
+    """Undo what a shell does to the background jobs among which these tests may run."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
 def test_an_interrupt_leaves_nothing(tmp_path, sent, code):
     source = tmp_path / "long.wav"
@@ -170,7 +175,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, sent, code):
         "--bit-depth",
         "32f",
     ]
-    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE)
+    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, preexec_fn=heed_interrupts)
     for _ in range(600):
         if any(".tmp-" in path.name for path in tmp_path.iterdir()):
             break

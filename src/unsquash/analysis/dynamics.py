@@ -19,8 +19,9 @@ Verdict = Literal["none", "limited", "compressed"]
 WINDOW_S = 8.0
 WINDOWS = 24
 
-SQUASHED_PROBABILITY = 0.5
-"""Calibrated on held-out tracks, see docs/training.md: below it a file is left alone."""
+SQUASHED_PROBABILITY = 0.95
+NOTICEABLE_DEVIATION_DB = 1.0
+"""Below either a file is left alone; calibrated on artists the network never heard, see docs/training.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +65,16 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> tuple[Dynamics, Fl
         conditioning = net.pool(sums).float()
         assessment = net.assess(conditioning)
         probabilities = torch.softmax(assessment.logits[0], dim=0).double().cpu().numpy()
-        mean_db, maximum_db, _ = assessment.reduction_db[0].double().cpu().numpy()
-    return _judge(probabilities, float(mean_db), float(maximum_db)), _flat(conditioning)
+        mean_db, maximum_db, deviation_db = map(float, assessment.reduction_db[0].cpu())
+    return _judge(probabilities, mean_db, maximum_db, deviation_db), _flat(conditioning)
 
 
-def _judge(probabilities: Float64Array, mean_db: float, maximum_db: float) -> Dynamics:
+def _judge(probabilities: Float64Array, mean_db: float, maximum_db: float, deviation_db: float) -> Dynamics:
+    """Call a file squashed only when that is sure and the gain moved enough to be worth moving back."""
     squashed = 1.0 - float(probabilities[VERDICTS.index("none")])
     verdict: Verdict = "none"
     confidence = 1.0 - squashed
-    if squashed >= SQUASHED_PROBABILITY:
+    if squashed >= SQUASHED_PROBABILITY and deviation_db >= NOTICEABLE_DEVIATION_DB:
         limited = float(probabilities[VERDICTS.index("limited")])
         verdict, confidence = ("limited" if limited >= squashed / 2 else "compressed"), squashed
     return Dynamics(

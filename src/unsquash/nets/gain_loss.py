@@ -46,8 +46,8 @@ def gain_error(estimate_db: torch.Tensor, reduction_db: torch.Tensor, energy: to
 def gain_loss(estimate_db: torch.Tensor, reduction_db: torch.Tensor, energy: torch.Tensor) -> torch.Tensor:
     """Penalize the squared log-gain error, relative to how much was done, and gently a constant offset.
 
-    Dividing by the root of the true log-gain's variance lies between plain squares (heavy squashing drowns the
-    rest) and relative ones (which learn slowly); it makes changing a nearly untouched file expensive.
+    Dividing by the root of the true log-gain's variance lies between plain squares (heavy squashing drowns
+    the rest) and relative ones (which learn slowly); it makes changing a nearly untouched file expensive.
     """
     error = gain_error(estimate_db, reduction_db, energy)
     scaled = error.squared / (error.untouched + 0.003).sqrt()
