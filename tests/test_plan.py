@@ -25,8 +25,8 @@ SILENT = Levels(**dict.fromkeys(Levels.__slots__))
 CLEAN = Clipping(ceiling_dbfs=None, fraction=0.0, longest_run_samples=0, events=0)
 
 
-def diagnosis(levels=LOUD, dynamics=None):
-    return Diagnosis(levels=levels, clipping=CLEAN, bandwidth_hz=20000.0, dynamics=dynamics)
+def diagnosis(levels=LOUD, dynamics=None, clipping=CLEAN):
+    return Diagnosis(levels=levels, clipping=clipping, bandwidth_hz=20000.0, dynamics=dynamics)
 
 
 class Verdict:
@@ -65,6 +65,16 @@ def test_auto_restores_what_was_squashed_and_says_why():
     plan = make_plan(diagnosis(dynamics=Verdict("limited")), RestoreOptions())
     assert plan.method == "neural"
     assert "limited" in plan.reasons[0]
+
+
+@pytest.mark.parametrize(("fraction", "stages"), [(5e-4, 1), (2e-3, 0)])
+def test_auto_leaves_flat_tops_to_themselves(fraction, stages):
+    clipping = Clipping(ceiling_dbfs=-0.1, fraction=fraction, longest_run_samples=20, events=50)
+    found = diagnosis(dynamics=Verdict("limited"), clipping=clipping)
+    plan = make_plan(found, RestoreOptions())
+    assert len(plan.stages) == stages
+    assert len(plan.warnings) == 1 - stages
+    assert make_plan(found, RestoreOptions(method="neural")).method == "neural"
 
 
 @pytest.mark.parametrize("method", ["auto", "neural"])

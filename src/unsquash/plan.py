@@ -13,6 +13,9 @@ from unsquash.dsp.profiles import load_profile, with_settings
 from unsquash.errors import OptionError
 from unsquash.options import ESTIMATED_GAIN_CAP_DB, Link, RestoreOptions
 
+HEAVILY_CLIPPED = 1e-3
+"""Share of flat samples from which on the network, which knows no flat tops, does more harm than good."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInversion:
@@ -150,6 +153,11 @@ def _judge(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
     if dynamics is None or dynamics.verdict == "none":
         certainty = "" if dynamics is None else f" (confidence {dynamics.confidence:.2f})"
         return Plan(stages=(), reasons=(f"no sign of squashing was found{certainty}",))
+    if diagnosis.clipping.fraction >= HEAVILY_CLIPPED:
+        reason = (
+            f"{diagnosis.clipping.fraction:.1%} of the samples are clipped flat, which no smooth gain undoes"
+        )
+        return Plan(stages=(), reasons=(reason,), warnings=("--method neural restores it all the same",))
     reason = (
         f"the recording looks {dynamics.verdict} (confidence {dynamics.confidence:.2f}): "
         f"mean gain reduction about {dynamics.mean_gain_reduction_db:.1f} dB"

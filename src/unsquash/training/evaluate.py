@@ -3,7 +3,7 @@
 `python -m unsquash.training.evaluate MODEL --bench DIR --work DIR --out FILE`, where `--bench` holds
 `build.py` (called as `build.py OUT`, makes `index.json` and `<case>/{original,squashed}.wav`) and
 `delimiter.csv` (the published De-limiter's figures). Each case is restored twice: `neural` always applies
-the network, `auto` obeys its verdict.
+the network, `auto` obeys the plan.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ import numpy as np
 import soundfile
 import torch
 
-from unsquash.analysis.dynamics import Dynamics, survey
+from unsquash.analysis.diagnosis import analyze
+from unsquash.analysis.dynamics import Dynamics
 from unsquash.audio import ArraySource
 from unsquash.engines.neural import NeuralEngine
 from unsquash.metrics import si_sdr_db
 from unsquash.nets.gain import GainNet
+from unsquash.options import RestoreOptions
 from unsquash.overlap import run
+from unsquash.plan import make_plan
 from unsquash.units import Float64Array, apply_gain_db
 from unsquash.weights import load_gain_net
 
@@ -54,17 +57,22 @@ class Score:
     crest_error_auto_db: float
 
 
-def restore_neural(squashed: Float64Array, sample_rate: int, net: GainNet) -> tuple[Float64Array, Dynamics]:
-    """Restore with the network whatever its verdict, as the pipeline does.
+def restore_neural(
+    squashed: Float64Array, sample_rate: int, net: GainNet
+) -> tuple[Float64Array, Dynamics, bool]:
+    """Restore with the network whatever the plan, as the pipeline does; say whether the plan agrees.
 
     Shape:
         squashed, result: `(C, T)`.
     """
+    diagnosis = analyze(ArraySource(squashed, sample_rate), net=net)
+    if diagnosis.dynamics is None or diagnosis.conditioning is None:
+        raise ValueError("a benchmark's case is silent")
     peak = float(np.abs(squashed).max())
-    dynamics, conditioning = survey(ArraySource(squashed, sample_rate), peak, net)
-    engine = NeuralEngine(net, sample_rate, squashed.shape[0], peak, conditioning)
+    engine = NeuralEngine(net, sample_rate, squashed.shape[0], peak, diagnosis.conditioning)
     pieces = [apply_gain_db(samples, gain_db) for samples, gain_db in run(engine, [squashed])]
-    return np.asarray(np.concatenate(pieces, axis=1), dtype=np.float64), dynamics
+    restored = np.asarray(np.concatenate(pieces, axis=1), dtype=np.float64)
+    return restored, diagnosis.dynamics, bool(make_plan(diagnosis, RestoreOptions()).stages)
 
 
 def score_cases(work: Path, delimiter_db: dict[str, float], net: GainNet) -> list[Score]:
@@ -74,8 +82,8 @@ def score_cases(work: Path, delimiter_db: dict[str, float], net: GainNet) -> lis
         name = case["case"]
         original, _ = soundfile.read(work / name / "original.wav")
         squashed, sample_rate = soundfile.read(work / name / "squashed.wav")
-        restored, dynamics = restore_neural(np.ascontiguousarray(squashed.T), sample_rate, net)
-        obeyed = squashed if dynamics.verdict == "none" else restored.T
+        restored, dynamics, agreed = restore_neural(np.ascontiguousarray(squashed.T), sample_rate, net)
+        obeyed = restored.T if agreed else squashed
         sure = dynamics.confidence
         scores.append(
             Score(
