@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from unsquash.engines.neural import GIVEN_BACK
 from unsquash.nets.gain import VERDICTS, GainNet
 from unsquash.training.codecs import available_plugins
 from unsquash.training.examples import NetExample, Source
@@ -52,7 +53,7 @@ def judge(net: GainNet, examples: Sequence[NetExample]) -> Judged:
         batch = collate([example]).to(torch.device("cpu"))
         conditioning = net.pool(net.embed(batch.features))
         none = torch.softmax(net.assess(conditioning).logits[0], dim=0)[VERDICTS.index("none")]
-        estimate_db = net(batch.features, conditioning)
+        estimate_db = GIVEN_BACK * net(batch.features, conditioning)
         before_db = si_sdr_db(-batch.reduction_db, batch.energy)
         after_db = si_sdr_db(estimate_db - batch.reduction_db, batch.energy)
         rows.append((float(example.verdict > 0), 1.0 - float(none), float(after_db - before_db)))
