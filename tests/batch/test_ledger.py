@@ -175,3 +175,14 @@ class TestLeftovers:
         before = time.time() - 86400 * 365
         os.utime(path, (before, before))
         assert remove_leftovers(tmp_path) == 1
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="states are known on Linux only")
+    def test_one_that_was_killed_and_not_yet_collected_is_dead(self, tmp_path):
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        path = tmp_path / f"a.wav.tmp-{process.pid}-0123abcd"
+        path.touch()
+        process.kill()
+        while " Z " not in Path(f"/proc/{process.pid}/stat").read_text():
+            time.sleep(0.01)
+        assert remove_leftovers(tmp_path) == 1
+        process.wait()

@@ -39,15 +39,21 @@ def _is_alive(pid: int, written_s: float) -> bool:
         return False
     except (OSError, OverflowError):
         return True  # somebody else's
-    started_s = _start_time_s(pid)
+    state, started_s = _state_and_start(pid)
+    if state in ("Z", "X"):
+        return False  # killed, and only not yet collected by its parent
     return started_s is None or started_s <= written_s + _CLOCK_SLACK_S
 
 
-def _start_time_s(pid: int) -> float | None:
-    """Return when a process began, where the system says: a later one may have got the same number."""
+def _state_and_start(pid: int) -> tuple[str, float | None]:
+    """Return a process's state and when it began, where the system says.
+
+    One that began after the file was written has only got the same number.
+    """
     try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[19])
         boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
-        return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+        return fields[0], int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, StopIteration):
-        return None
+        return "", None
