@@ -58,7 +58,8 @@ def test_auto_leaves_alone_what_was_not_squashed():
     plan = make_plan(diagnosis(dynamics=Verdict("none")), RestoreOptions())
     assert plan.stages == ()
     assert plan.method == "none"
-    assert "no sign" in plan.reasons[0]
+    assert "no sure sign" in plan.reasons[0]
+    assert "0.10" in plan.reasons[0]
 
 
 def test_auto_restores_what_was_squashed_and_says_why():

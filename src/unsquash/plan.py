@@ -151,8 +151,8 @@ def _judge(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
     """Choose neural or nothing from the diagnosis."""
     dynamics = diagnosis.dynamics
     if dynamics is None or dynamics.verdict == "none":
-        certainty = "" if dynamics is None else f" (confidence {dynamics.confidence:.2f})"
-        return Plan(stages=(), reasons=(f"no sign of squashing was found{certainty}",))
+        doubt = "" if dynamics is None else f" (probability {1.0 - dynamics.confidence:.2f})"
+        return Plan(stages=(), reasons=(f"no sure sign of noticeable squashing{doubt}",))
     if diagnosis.clipping.fraction >= HEAVILY_CLIPPED:
         reason = (
             f"{diagnosis.clipping.fraction:.1%} of the samples are clipped flat, which no smooth gain undoes"
