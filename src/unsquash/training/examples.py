@@ -6,6 +6,7 @@ every degraded excerpt can be used several times.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
@@ -169,8 +170,15 @@ class Workers:
 def _work(source: Source, first: int, step: int, examples: multiprocessing.Queue[NetExample]) -> None:
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+    trainer = multiprocessing.parent_process()
     for example in source.generate("train", first, step):
-        examples.put(example)
+        while trainer is None or trainer.is_alive():  # a killed trainer leaves no workers behind
+            with contextlib.suppress(queue.Full):
+                examples.put(example, timeout=5.0)
+                break
+        else:
+            examples.cancel_join_thread()  # nobody will read what is still in the pipe
+            return
 
 
 def _per_subframe(signal: Float64Array) -> Float64Array:
