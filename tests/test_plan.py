@@ -7,9 +7,17 @@ import pytest
 from unsquash.analysis.clipping import Clipping
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.analysis.levels import Levels
+from unsquash.dsp.ceilings import Ceiling
 from unsquash.errors import OptionError
-from unsquash.options import RestoreOptions
-from unsquash.plan import ModelInversion, NeuralInversion, describe_compressor, make_plan, needs_network
+from unsquash.options import ESTIMATED_GAIN_CAP_DB, RestoreOptions
+from unsquash.plan import (
+    Declipping,
+    ModelInversion,
+    NeuralInversion,
+    describe_compressor,
+    make_plan,
+    needs_network,
+)
 
 LOUD = Levels(
     integrated_lufs=-9.0,
@@ -68,14 +76,25 @@ def test_auto_restores_what_was_squashed_and_says_why():
     assert "limited" in plan.reasons[0]
 
 
-@pytest.mark.parametrize(("fraction", "stages"), [(5e-4, 1), (2e-3, 0)])
-def test_auto_leaves_flat_tops_to_themselves(fraction, stages):
-    clipping = Clipping(ceiling_dbfs=-0.1, fraction=fraction, longest_run_samples=20, events=50)
-    found = diagnosis(dynamics=Verdict("limited"), clipping=clipping)
-    plan = make_plan(found, RestoreOptions())
-    assert len(plan.stages) == stages
-    assert len(plan.warnings) == 1 - stages
-    assert make_plan(found, RestoreOptions(method="neural")).method == "neural"
+CEILINGS = (Ceiling(positive=0.9, negative=0.9),)
+CLIPPED = Clipping(ceiling_dbfs=-0.9, fraction=5e-4, longest_run_samples=20, events=50, ceilings=CEILINGS)
+
+
+def test_flat_tops_are_filled_in_where_nothing_else_was_done():
+    plan = make_plan(diagnosis(dynamics=Verdict("none"), clipping=CLIPPED), RestoreOptions())
+    assert plan.method == "declip"
+    assert plan.stages == (Declipping(ceilings=CEILINGS, max_gain_db=ESTIMATED_GAIN_CAP_DB),)
+    assert "0.05% of the samples are clipped flat at -0.9 dBFS" in plan.reasons[0]
+
+
+@pytest.mark.parametrize("method", ["auto", "neural"])
+def test_flat_tops_are_filled_in_besides(method):
+    found = diagnosis(dynamics=Verdict("limited"), clipping=CLIPPED)
+    plan = make_plan(found, RestoreOptions(method=method))
+    (stage,) = plan.stages
+    assert isinstance(stage, NeuralInversion)
+    assert stage.ceilings == CEILINGS
+    assert "clipped flat" in plan.reasons[1]
 
 
 @pytest.mark.parametrize("method", ["auto", "neural"])

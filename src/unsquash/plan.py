@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from unsquash.analysis.diagnosis import Diagnosis
+from unsquash.dsp.ceilings import Ceiling
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.profiles import load_profile, with_settings
 from unsquash.errors import OptionError
 from unsquash.options import ESTIMATED_GAIN_CAP_DB, Link, RestoreOptions
-
-HEAVILY_CLIPPED = 1e-3
-"""Share of flat samples from which on the network, which knows no flat tops, does more harm than good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +25,19 @@ class ModelInversion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeuralInversion:
-    """Undo the gain that a network estimates."""
+    """Undo the gain that a network estimates, and fill in flat tops, if there are any."""
 
     model: str
     linked: bool
+    max_gain_db: float
+    ceilings: tuple[Ceiling, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declipping:
+    """Fill in flat tops and leave everything else as it is."""
+
+    ceilings: tuple[Ceiling, ...]
     max_gain_db: float
 
 
@@ -43,8 +50,8 @@ class SavedGain:
     max_gain_db: float | None
 
 
-Stage: TypeAlias = ModelInversion | NeuralInversion | SavedGain
-_METHODS = {ModelInversion: "model", NeuralInversion: "neural", SavedGain: "saved"}
+Stage: TypeAlias = ModelInversion | NeuralInversion | Declipping | SavedGain
+_METHODS = {ModelInversion: "model", NeuralInversion: "neural", Declipping: "declip", SavedGain: "saved"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +70,7 @@ class Plan:
 
     @property
     def method(self) -> str:
-        """`model`, `neural`, `saved` or `none`."""
+        """`model`, `neural`, `declip`, `saved` or `none`."""
         for stage in self.stages:
             return _METHODS[type(stage)]
         return "none"
@@ -95,9 +102,15 @@ def make_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
     if diagnosis.levels.sample_peak_dbfs is None:
         return Plan(stages=(), reasons=("the recording is silent",))
     cap_db = ESTIMATED_GAIN_CAP_DB if options.max_gain_db is None else options.max_gain_db
-    neural = NeuralInversion(model=options.model, linked=options.link != "off", max_gain_db=cap_db)
+    neural = NeuralInversion(
+        model=options.model,
+        linked=options.link != "off",
+        max_gain_db=cap_db,
+        ceilings=diagnosis.clipping.ceilings,
+    )
     if method == "neural":
-        return _unless_idle(options, Plan(stages=(neural,), reasons=("method 'neural' was asked for",)))
+        reasons = ("method 'neural' was asked for", *_clipping_reasons(diagnosis))
+        return _unless_idle(options, Plan(stages=(neural,), reasons=reasons))
     return _unless_idle(options, _judge(diagnosis, neural))
 
 
@@ -148,18 +161,23 @@ def _unless_idle(options: RestoreOptions, plan: Plan) -> Plan:
 
 
 def _judge(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
-    """Choose neural or nothing from the diagnosis."""
-    dynamics = diagnosis.dynamics
+    """Choose neural, declipping alone, or nothing from the diagnosis."""
+    dynamics, clipped = diagnosis.dynamics, _clipping_reasons(diagnosis)
     if dynamics is None or dynamics.verdict == "none":
         doubt = "" if dynamics is None else f" (probability {1.0 - dynamics.confidence:.2f})"
+        if clipped:
+            declipping = Declipping(ceilings=neural.ceilings, max_gain_db=neural.max_gain_db)
+            return Plan(stages=(declipping,), reasons=(*clipped, f"no sure sign of other squashing{doubt}"))
         return Plan(stages=(), reasons=(f"no sure sign of noticeable squashing{doubt}",))
-    if diagnosis.clipping.fraction >= HEAVILY_CLIPPED:
-        reason = (
-            f"{diagnosis.clipping.fraction:.1%} of the samples are clipped flat, which no smooth gain undoes"
-        )
-        return Plan(stages=(), reasons=(reason,), warnings=("--method neural restores it all the same",))
     reason = (
         f"the recording looks {dynamics.verdict} (confidence {dynamics.confidence:.2f}): "
         f"mean gain reduction about {dynamics.mean_gain_reduction_db:.1f} dB"
     )
-    return Plan(stages=(neural,), reasons=(reason,))
+    return Plan(stages=(neural,), reasons=(reason, *clipped))
+
+
+def _clipping_reasons(diagnosis: Diagnosis) -> tuple[str, ...]:
+    clipping = diagnosis.clipping
+    if clipping.ceiling_dbfs is None or not clipping.ceilings:
+        return ()
+    return (f"{clipping.fraction:.2%} of the samples are clipped flat at {clipping.ceiling_dbfs:.1f} dBFS",)

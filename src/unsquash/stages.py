@@ -14,7 +14,7 @@ from unsquash.audio import AudioSource
 from unsquash.engines.saved import SavedGainEngine, squashed_again
 from unsquash.options import DEFAULT_MODEL, RestoreOptions
 from unsquash.overlap import GainEngine, GainStage, UnlinkedEngine
-from unsquash.plan import ModelInversion, NeuralInversion, Plan, SavedGain, Stage
+from unsquash.plan import Declipping, ModelInversion, NeuralInversion, Plan, SavedGain, Stage
 from unsquash.sidecar import STEP_DB, GainFile
 from unsquash.units import FloatArray, db_to_linear
 
@@ -105,7 +105,7 @@ def restored_blocks(
         engine,
         strength=options.strength,
         max_gain_db=stage.max_gain_db,
-        step_db=STEP_DB if isinstance(stage, NeuralInversion) else None,
+        step_db=STEP_DB if isinstance(stage, NeuralInversion | Declipping) else None,
         observe=trimmed,
     )
     at = first
@@ -129,8 +129,14 @@ def _engine(
         return ModelBasedEngine(stage.params, info.sample_rate, info.channels)
     if isinstance(stage, SavedGain):
         return SavedGainEngine(GainFile(stage.path))
+    from unsquash.engines.declip import DeclipEngine, SumEngine  # loads numba
+
+    if isinstance(stage, Declipping):
+        return DeclipEngine(stage.ceilings, info.sample_rate)
     engine = _neural_engine(source, diagnosis, net)
-    return engine if stage.linked or info.channels == 1 else UnlinkedEngine(engine)
+    if not stage.linked and info.channels > 1:
+        engine = UnlinkedEngine(engine)
+    return SumEngine(engine, DeclipEngine(stage.ceilings, info.sample_rate)) if stage.ceilings else engine
 
 
 def _neural_engine(source: AudioSource, diagnosis: Diagnosis, net: Network | None) -> GainEngine:

@@ -11,7 +11,7 @@ from pathlib import Path
 from unsquash.analysis.levels import Levels
 from unsquash.audio import Attachments, AudioInfo, OutputFormat, copy_file
 from unsquash.options import RestoreOptions
-from unsquash.plan import ModelInversion, Plan, SavedGain
+from unsquash.plan import ModelInversion, NeuralInversion, Plan, SavedGain
 from unsquash.tags import Outcome, Pairs, TagCarrier, TagWishes
 
 _CHANNEL_NAMES = {1: "mono", 2: "stereo"}
@@ -128,7 +128,7 @@ def describe_treatment(plan: Plan, options: RestoreOptions, level_gain_db: float
             pairs.append(("UNSQUASH_PARAMETERS", " ".join(words)))
         elif isinstance(stage, SavedGain):
             pairs.append(("UNSQUASH_GAIN_TAKEN_BACK", "1" if stage.undo else "0"))
-        else:
+        elif isinstance(stage, NeuralInversion):
             from unsquash.weights import digest_of
 
             pairs.append(("UNSQUASH_MODEL", stage.model))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unsquash.dsp.ceilings import Ceiling
 from unsquash.dsp.jit import compiled
 from unsquash.units import Float64Array, FloatArray, linear_to_db
 
@@ -41,12 +42,14 @@ class Clipping:
         fraction: of all samples, those at a ceiling (0 to 1).
         longest_run_samples: the longest stay at a ceiling.
         events: how many stays at a ceiling are at least three samples long.
+        ceilings: of each channel; empty if there is no clipping.
     """
 
     ceiling_dbfs: float | None
     fraction: float
     longest_run_samples: int
     events: int
+    ceilings: tuple[Ceiling, ...] = ()
 
 
 @compiled
@@ -105,8 +108,8 @@ class ClippingMeter:
 
     def result(self) -> Clipping:
         """Return what was found in everything pushed so far; a run cut off by an end does not count."""
-        tops = self._histograms.reshape(-1, 4, BINS)
-        found = [ceiling for histogram in tops if (ceiling := _ceiling(histogram)) is not None]
+        tops = [(_ceiling(positive), _ceiling(negative)) for positive, negative in self._histograms]
+        found = [top for pair in tops for top in pair if top is not None]
         if not found:
             return Clipping(ceiling_dbfs=None, fraction=0.0, longest_run_samples=0, events=0)
         return Clipping(
@@ -114,6 +117,10 @@ class ClippingMeter:
             fraction=sum(samples for _, samples, _, _ in found) / (self._frames * len(self._states)),
             longest_run_samples=max(longest for _, _, longest, _ in found),
             events=sum(events for *_, events in found),
+            ceilings=tuple(
+                Ceiling(positive=positive and positive[0], negative=negative and negative[0])
+                for positive, negative in tops
+            ),
         )
 
 
