@@ -79,11 +79,15 @@ def cut(blocks: Iterable[FloatArray], grid: Grid) -> Iterator[Chunk]:
     Shape:
         blocks: `(C, t)` each, any t; every chunk holds its core plus what context exists.
     """
-    buffer: FloatArray | None = None
-    lead = 0
+    waiting: list[FloatArray] = []
+    length = lead = 0
     ahead = grid.crossfade_samples + grid.context_samples
     for block in blocks:
-        buffer = block if buffer is None else np.concatenate((buffer, block), axis=1)
+        waiting.append(block)
+        length += block.shape[1]
+        if length < lead + grid.core_samples + ahead:
+            continue
+        buffer = np.concatenate(waiting, axis=1)
         while buffer.shape[1] >= lead + grid.core_samples + ahead:
             end = lead + grid.core_samples
             yield Chunk(
@@ -95,7 +99,11 @@ def cut(blocks: Iterable[FloatArray], grid: Grid) -> Iterator[Chunk]:
             drop = max(0, end - grid.context_samples)
             buffer = buffer[:, drop:]
             lead = end - drop
-    while buffer is not None and buffer.shape[1] > lead:
+        waiting, length = [buffer.copy()], buffer.shape[1]
+    if not waiting:
+        return
+    buffer = np.concatenate(waiting, axis=1)
+    while buffer.shape[1] > lead:
         core = min(grid.core_samples, buffer.shape[1] - lead)
         end = lead + core
         tail = min(grid.crossfade_samples, buffer.shape[1] - end)

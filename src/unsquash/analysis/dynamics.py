@@ -17,7 +17,7 @@ from unsquash.units import Float64Array
 Verdict = Literal["none", "limited", "compressed"]
 
 WINDOW_S = 8.0
-WINDOWS = 24
+WINDOWS = 12
 
 SQUASHED_PROBABILITY = 0.95
 NOTICEABLE_DEVIATION_DB = 1.0
