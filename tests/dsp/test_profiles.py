@@ -8,8 +8,10 @@ from unsquash.errors import OptionError
 
 def test_every_name_loads() -> None:
     names = profile_names()
-    assert len(names) == len(set(names)) == 37
-    assert {"five/E", "thirty/30", "ffmpeg-acompressor", "juce-compressor"} <= set(names)
+    assert len(names) == len(set(names)) == 39
+    assert {"five/E", "thirty/30", "ffmpeg-acompressor", "juce-compressor", "sc4", "sox-compand"} <= set(
+        names
+    )
     assert all(load_profile(name).ratio >= 1 for name in names)
 
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from unsquash.dsp import programs
 from unsquash.dsp.ballistics import TIME_CONSTANTS, TimeConstant, smoothing_coefficient
 from unsquash.errors import OptionError
 from unsquash.units import Float64Array, FloatArray, db_to_linear
@@ -40,12 +41,14 @@ Detector: TypeAlias = Literal["peak", "rms"]
 Mode: TypeAlias = Literal["compress", "expand"]
 Link: TypeAlias = Literal["off", "max", "mean", "rms"]
 Smoothing: TypeAlias = Literal["linear", "log", "none"]
+Kind: TypeAlias = Literal["general", "sc4", "sox"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "detector": get_args(Detector),
     "mode": get_args(Mode),
     "link": get_args(Link),
     "smoothing": get_args(Smoothing),
+    "kind": get_args(Kind),
     "convention": TIME_CONSTANTS,
 }
 RANGES: dict[str, tuple[float, float]] = {
@@ -57,6 +60,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "release_ms": (0.0, 100_000.0),
     "knee_db": (0.0, 100.0),
     "makeup_db": (-100.0, 100.0),
+    "initial_db": (-200.0, 60.0),
+    "peak_share": (0.0, 1.0),
 }
 
 
@@ -79,6 +84,11 @@ class CompressorParams:
         smoothing: what the gain's time constants act on: "linear" gain, "log" gain, or "none".
         convention: what the time constants mean.
         makeup_db: constant gain after the compressor.
+        initial_db: level that the detector starts from, dBFS; None is silence.
+        kind: "general" is the family above; "sox" is its member with the knee of sox's compand; "sc4" is the
+            LADSPA plug-in of that name, `unsquash.dsp.sc4_kernels`. `knee_db` is there what the program calls
+            it: the distance from the threshold, half a width.
+        peak_share: of SC4's level, how much comes from its peak and not its RMS follower, 0 to 1.
     """
 
     threshold_db: float
@@ -94,11 +104,14 @@ class CompressorParams:
     smoothing: Smoothing = "linear"
     convention: TimeConstant = "10-90"
     makeup_db: float = 0.0
+    initial_db: float | None = None
+    kind: Kind = "general"
+    peak_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if not low <= value <= high:
+            if value is not None and not low <= value <= high:
                 raise OptionError(f"{name} is {value}", hint=f"It must lie between {low:g} and {high:g}.")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
@@ -110,6 +123,7 @@ class CompressorParams:
                 "an expander cannot smooth its gain in decibels",
                 hint="Digital silence would be a gain of minus infinity. Use linear smoothing.",
             )
+        programs.check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +134,16 @@ class CompressorState:
         detector: u relative to the threshold, `(v/l)^p`.
         gain: g, or ln g with `smoothing="log"`.
         guess: f and 1/g after the last sample, from which the inverse makes its first guess.
+        memory: all that SC4 remembers, in its single precision; it uses none of the others.
 
     Shape:
-        detector, gain: `(K,)`; guess: `(K, 2)`; K = C, or 1 when linked.
+        detector, gain: `(K,)`; guess: `(K, 2)`; memory: `(K, M)`, M = 0 but for SC4; K = C, or 1 when linked.
     """
 
     detector: Float64Array
     gain: Float64Array
     guess: Float64Array
+    memory: programs.Float32Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,25 +181,32 @@ def compress(
         >>> float(np.round(20 * np.log10(squashed[0, -1]), 6))
         -15.0
     """
-    from unsquash.dsp import kernels
+    from unsquash.dsp import kernels, sc4_kernels
 
     x = as_planes(samples)
     before = state if state is not None else initial_state(params, x.shape[0])
     after = copy_state(before, params, x.shape[0])
     level = linked_level(x, params.link)
     gain = np.empty_like(level)
-    kernels.forward(level, gain, after.detector, after.gain, after.guess, coefficients(params, sample_rate))
-    gain *= db_to_linear(params.makeup_db)
+    if params.kind == "sc4":
+        sc4_kernels.forward(level, gain, after.memory, sc4_kernels.coefficients(params, sample_rate))
+    else:
+        k = coefficients(params, sample_rate)
+        kernels.forward(level, gain, after.detector, after.gain, after.guess, k)
+    gain *= programs.makeup(params)
     return Compressed(samples=x * gain, gain=gain, state=after)
 
 
 def initial_state(params: CompressorParams, channels: int) -> CompressorState:
     """Return the state of a compressor at rest: no level, no gain reduction."""
     planes = channels if params.link == "off" else 1
+    order = 1.0 if params.detector == "peak" else 2.0
+    above_db = None if params.initial_db is None else params.initial_db - params.threshold_db
     return CompressorState(
-        detector=np.zeros(planes),
+        detector=np.full(planes, 0.0 if above_db is None else db_to_linear(order * above_db)),
         gain=np.zeros(planes) if params.smoothing == "log" else np.ones(planes),
         guess=np.ones((planes, 2)),
+        memory=np.zeros((planes, programs.memory_size(params)), dtype=np.float32),
     )
 
 
@@ -195,7 +218,12 @@ def copy_state(state: CompressorState, params: CompressorParams, channels: int) 
             f"the compressor's state is for {state.detector.size} channels, the audio needs {planes}",
             hint="Carry a state only between blocks of the same recording.",
         )
-    return CompressorState(detector=state.detector.copy(), gain=state.gain.copy(), guess=state.guess.copy())
+    return CompressorState(
+        detector=state.detector.copy(),
+        gain=state.gain.copy(),
+        guess=state.guess.copy(),
+        memory=state.memory.copy(),
+    )
 
 
 def as_planes(samples: FloatArray) -> Float64Array:
@@ -242,6 +270,9 @@ def coefficients(params: CompressorParams, sample_rate: float) -> Coefficients:
     smooth_gain = params.smoothing != "none"
     expand = params.mode == "expand"
     order = 1.0 if params.detector == "peak" else 2.0
+    # d ln f / d ln u beyond the knee
+    slope = (params.ratio - 1.0) / order if expand else (1.0 / params.ratio - 1.0) / order
+    knee = programs.knee(params, slope, order)
     return Coefficients(
         order=order,
         detector_attack=smoothing(params.detector_attack_ms),
@@ -249,9 +280,11 @@ def coefficients(params: CompressorParams, sample_rate: float) -> Coefficients:
         gain_attack=smoothing(params.attack_ms) if smooth_gain else 1.0,
         gain_release=smoothing(params.release_ms) if smooth_gain else 1.0,
         scale=db_to_linear(params.threshold_db) ** -order,
-        # d ln f / d ln u beyond the knee
-        slope=(params.ratio - 1.0) / order if expand else (1.0 / params.ratio - 1.0) / order,
-        half_knee=0.5 * order * params.knee_db * float(np.log(10.0)) / 20.0,
+        slope=slope,
+        knee_start=knee.start,
+        knee_stop=knee.stop,
+        knee_bend=knee.bend,
+        knee_tilt=knee.tilt,
         expand=1.0 if expand else 0.0,
         log_gain=1.0 if params.smoothing == "log" else 0.0,
     )

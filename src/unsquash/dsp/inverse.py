@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unsquash.dsp import programs
 from unsquash.dsp.compressor import (
     CompressorParams,
     CompressorState,
@@ -24,7 +25,7 @@ from unsquash.dsp.compressor import (
     linked_level,
 )
 from unsquash.errors import InversionError
-from unsquash.units import Float64Array, FloatArray, db_to_linear
+from unsquash.units import Float64Array, FloatArray
 
 if TYPE_CHECKING:
     from unsquash.dsp.kernels import Coefficients
@@ -87,17 +88,19 @@ def invert(
     y = as_planes(samples)
     after = copy_state(state if state is not None else initial_state(params, y.shape[0]), params, y.shape[0])
     _require_numbers(y, sample_rate, start_s)
-    makeup = db_to_linear(params.makeup_db)
+    makeup = programs.makeup(params)
     level = linked_level(y, params.link)
     gain = np.empty_like(level)
-    k = coefficients(params, sample_rate)
-    k = k._replace(scale=k.scale * makeup**-k.order)  # levels as they were before the makeup gain
-    failures = []
-    for row in range(level.shape[0]):
-        n, reason = _invert_row(level[row], gain[row], after, row, k)
-        if reason:
-            failures.append((n, reason))
-    if failures:
+    if params.kind == "sc4":
+        from unsquash.dsp import sc4_kernels
+
+        k4 = sc4_kernels.coefficients(params, sample_rate)
+        ends = [sc4_kernels.invert(level[0] / makeup, gain[0], after.memory[0], k4)]
+    else:
+        k = coefficients(params, sample_rate)
+        k = k._replace(scale=k.scale * makeup**-k.order)  # levels as they were before the makeup gain
+        ends = [_invert_row(level[row], gain[row], after, row, k) for row in range(level.shape[0])]
+    if failures := [(n, reason) for n, reason in ends if reason]:
         n, reason = min(failures)
         time_s = start_s + n / sample_rate
         raise InversionError(
@@ -124,7 +127,7 @@ def _invert_row(
     n = reason = 0
     u, s = float(state.detector[row]), float(state.gain[row])
     f, h = (float(value) for value in state.guess[row])
-    fast = k.expand == 0.0 and k.half_knee == 0.0 and k.log_gain == 0.0
+    fast = k.expand == 0.0 and k.knee_start == 0.0 and k.log_gain == 0.0
     tables = fast_kernel.power_tables(k.slope) if fast else None
     while n < total and not reason:
         stop = total

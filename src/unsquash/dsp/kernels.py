@@ -38,7 +38,10 @@ class Coefficients(NamedTuple):
     gain_release: float
     scale: float  # l^−p
     slope: float
-    half_knee: float
+    knee_start: float  # in ln u, where the static curve leaves 1
+    knee_stop: float  # and where it has reached the slope
+    knee_bend: float  # quadratic and linear coefficient of ln f in between, from the start of the knee
+    knee_tilt: float
     expand: float
     log_gain: float
 
@@ -50,12 +53,12 @@ def static_curve(u: float, k: Coefficients) -> tuple[float, float]:
     if u <= 0.0:  # silence: an expander is fully closed, a compressor idle
         return (-math.inf if k.expand != 0.0 and k.slope != 0.0 else 0.0), 0.0
     over = sign * math.log(u)
-    if over <= -k.half_knee:
+    if over <= k.knee_start:
         return 0.0, 0.0
-    if over >= k.half_knee:
+    if over >= k.knee_stop:
         return k.slope * sign * over, k.slope
-    inside = over + k.half_knee
-    return k.slope * sign * inside * inside / (4.0 * k.half_knee), k.slope * inside / (2.0 * k.half_knee)
+    inside = over - k.knee_start
+    return sign * inside * (k.knee_bend * inside + k.knee_tilt), 2.0 * k.knee_bend * inside + k.knee_tilt
 
 
 @compiled

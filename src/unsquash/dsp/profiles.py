@@ -17,7 +17,8 @@ from unsquash.errors import OptionError
 
 _SETS = ("five", "thirty")
 
-# The programs' own default settings. Both follow the level only: their gain is not smoothed again.
+# The programs' own default settings, or such as many use of one that has none. All follow the level only:
+# their gain is not smoothed again, or in a way that cannot be set.
 _PROGRAMS = {
     "ffmpeg-acompressor": CompressorParams(
         threshold_db=20.0 * math.log10(0.125),
@@ -39,6 +40,29 @@ _PROGRAMS = {
         smoothing="none",
         convention="juce",
     ),
+    "sc4": CompressorParams(
+        threshold_db=0.0,
+        ratio=1.0,
+        detector_attack_ms=101.125,
+        detector_release_ms=401.0,
+        link="max",
+        knee_db=3.25,
+        smoothing="none",
+        convention="1/e",
+        kind="sc4",
+    ),
+    "sox-compand": CompressorParams(
+        threshold_db=-20.0,
+        ratio=2.0,
+        detector_attack_ms=300.0,
+        detector_release_ms=1000.0,
+        detector="peak",
+        link="max",
+        smoothing="none",
+        convention="sox",
+        initial_db=0.0,
+        kind="sox",
+    ),
 }
 
 # What a user may set, and the field it changes.
@@ -51,7 +75,10 @@ _NUMBERS = {
     "detector-release": "detector_release_ms",
     "knee": "knee_db",
     "makeup": "makeup_db",
+    "initial": "initial_db",
+    "peak-share": "peak_share",
 }
+_WORDS = [name for name in CHOICES if name != "kind"]  # that is the profile's
 
 
 def profile_names() -> list[str]:
@@ -59,7 +86,7 @@ def profile_names() -> list[str]:
 
     Example:
         >>> profile_names()[:2], len(profile_names())
-        (['five/A', 'five/B'], 37)
+        (['five/A', 'five/B'], 39)
     """
     return [f"{name}/{row}" for name in _SETS for row in _read_set(name)] + list(_PROGRAMS)
 
@@ -94,7 +121,7 @@ def with_settings(params: CompressorParams, settings: Mapping[str, str]) -> Comp
     changes: dict[str, float | str] = {}
     smoothed = settings.get("smoothing", params.smoothing) != "none"
     for name, text in settings.items():
-        if name in CHOICES:
+        if name in _WORDS:
             changes[name] = text
         elif name in _NUMBERS:
             field = _NUMBERS[name]
@@ -104,7 +131,7 @@ def with_settings(params: CompressorParams, settings: Mapping[str, str]) -> Comp
         else:
             raise OptionError(
                 f"a compressor has no setting {name!r}",
-                hint=f"Known are {', '.join([*_NUMBERS, *CHOICES])}.",
+                hint=f"Known are {', '.join([*_NUMBERS, *_WORDS])}.",
             )
     return dataclasses.replace(params, **changes)  # type: ignore[arg-type]
 
