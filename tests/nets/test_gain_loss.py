@@ -50,20 +50,22 @@ def test_the_loss_prefers_the_truth(truth: torch.Tensor, energy: torch.Tensor) -
     assert gain_loss(truth, truth, energy) < half < gain_loss(nothing, truth, energy)
 
 
-def test_wavering_on_an_untouched_file_costs_more_than_on_a_squashed_one(
-    truth: torch.Tensor, energy: torch.Tensor
-) -> None:
+def test_the_shape_counts_whatever_the_scale(truth: torch.Tensor, energy: torch.Tensor) -> None:
+    noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(3))
+    whole = gain_error(truth, truth, energy).unexplained
+    half = gain_error(0.5 * truth + 4.0, truth, energy).unexplained
+    wrong = gain_error(noise, truth, energy).unexplained
+    opposite = gain_error(-truth, truth, energy).unexplained
+    assert float(whole.max()) < 1e-3
+    assert float(half.max()) < 1e-3
+    assert float(wrong.min()) > 0.5
+    assert torch.equal(opposite, torch.ones_like(opposite))
+
+
+def test_wavering_on_an_untouched_file_costs_most_at_first(truth: torch.Tensor, energy: torch.Tensor) -> None:
+    """By its root, not its square: a tenth of the error is far from a hundredth of the cost."""
     error_db = torch.randn(truth.shape, generator=torch.Generator().manual_seed(3))
-    untouched = gain_loss(5.0 + error_db, torch.full_like(truth, 5.0), energy)
-    assert untouched > 1.5 * gain_loss(truth + error_db, truth, energy)
-
-
-def test_assessment_loss_is_small_only_when_verdict_and_amount_are_right() -> None:
-    amount_db = torch.tensor([[1.0, 5.0, 2.0]])
-    sure = torch.tensor([[0.0, 9.0, 0.0]])
-    right = assessment_loss(Assessment(logits=sure, reduction_db=amount_db), torch.tensor([1]), amount_db)
-    wrong = assessment_loss(Assessment(logits=sure, reduction_db=amount_db), torch.tensor([0]), amount_db)
-    off = assessment_loss(Assessment(logits=sure, reduction_db=2 * amount_db), torch.tensor([1]), amount_db)
-    assert float(right) < 1e-3
-    assert float(wrong) > 5.0
-    assert 0.3 < float(off) < 0.7
+    nothing = torch.full_like(truth, 5.0)
+    still = gain_loss(nothing, nothing, energy)
+    little, much = (gain_loss(nothing + k * error_db, nothing, energy) - still for k in (0.1, 1.0))
+    assert 0.03 * much < little < 0.3 * much

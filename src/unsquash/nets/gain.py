@@ -41,12 +41,12 @@ class GainNetConfig:
 
     sample_rate: int = 44_100
     mel_bands: int = 40
-    fine_channels: int = 96
-    coarse_channels: int = 120
+    fine_channels: int = 64
+    coarse_channels: int = 128
     embedding_channels: int = 64
-    fine_dilations_before: tuple[int, ...] = (1, 2, 4)
+    fine_dilations_before: tuple[int, ...] = (1, 2)
     coarse_dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 1, 2, 4, 8, 16, 32)
-    fine_dilations_after: tuple[int, ...] = (1, 2, 4, 8, 1)
+    fine_dilations_after: tuple[int, ...] = (1, 2, 4)
     embedding_dilations: tuple[int, ...] = (1, 2, 4, 8)
 
     def __post_init__(self) -> None:
@@ -177,7 +177,7 @@ class GainNet(nn.Module):
         )
         nn.init.normal_(self.modulation.weight, std=1e-3)
         nn.init.zeros_(self.modulation.bias)
-        nn.init.normal_(self.leave.weight, std=1e-3)
+        nn.init.normal_(self.leave.weight, std=0.02)
 
     def normalize(self, features: torch.Tensor) -> torch.Tensor:
         """Bring features to zero mean and unit deviation, in the layout the convolutions run fastest in."""

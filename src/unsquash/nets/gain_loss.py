@@ -11,6 +11,12 @@ from unsquash.nets.gain import Assessment
 
 _DB_PER_NEPER = 8.685889638065037
 
+SQUARED_FLOOR = 1e-4
+"""Errors below 40 dB of SI-SDR hardly count."""
+
+NOTICEABLE = 2e-3
+"""Variance of the log-gain in nepers², 27 dB of SI-SDR, at which the shape counts half."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GainError:
@@ -18,11 +24,13 @@ class GainError:
 
     Shape:
         squared: `(B,)`, energy-weighted mean square of the log-gain error in nepers²; untouched: the same
-        for an estimate of "nothing was done"; offset_db: `(B,)`, the constant that was removed.
+        for an estimate of "nothing was done"; unexplained: 0…1, the least share of `untouched` that any
+        multiple of the estimate leaves; offset_db: `(B,)`, the constant that was removed.
     """
 
     squared: torch.Tensor
     untouched: torch.Tensor
+    unexplained: torch.Tensor
     offset_db: torch.Tensor
 
 
@@ -33,25 +41,32 @@ def gain_error(estimate_db: torch.Tensor, reduction_db: torch.Tensor, energy: to
         all: `(B, 4·n)`.
     """
     weight = energy / energy.sum(1, keepdim=True).clamp_min(1e-3)
-    error = (estimate_db - reduction_db) / _DB_PER_NEPER
-    offset = (weight * error).sum(1, keepdim=True)
-    truth = reduction_db / _DB_PER_NEPER
+    estimate, truth = estimate_db / _DB_PER_NEPER, reduction_db / _DB_PER_NEPER
+    estimate_mean = (weight * estimate).sum(1, keepdim=True)
+    truth_mean = (weight * truth).sum(1, keepdim=True)
+    moved, target = estimate - estimate_mean, truth - truth_mean
+    variance, untouched = (weight * moved.square()).sum(1), (weight * target.square()).sum(1)
+    covariance = (weight * moved * target).sum(1)
+    explained = covariance.clamp_min(0.0).square() / ((variance + 1e-6) * (untouched + 1e-6))
     return GainError(
-        squared=(weight * (error - offset).square()).sum(1),
-        untouched=(weight * (truth - (weight * truth).sum(1, keepdim=True)).square()).sum(1),
-        offset_db=_DB_PER_NEPER * offset.squeeze(1),
+        squared=(weight * (moved - target).square()).sum(1),
+        untouched=untouched,
+        unexplained=1.0 - explained,
+        offset_db=_DB_PER_NEPER * (estimate_mean - truth_mean).squeeze(1),
     )
 
 
 def gain_loss(estimate_db: torch.Tensor, reduction_db: torch.Tensor, energy: torch.Tensor) -> torch.Tensor:
-    """Penalize the squared log-gain error, relative to how much was done, and gently a constant offset.
+    """Penalize the log-gain error, the part of the truth that no scaling explains, and gently an offset.
 
-    Dividing by the root of the true log-gain's variance lies between plain squares (heavy squashing drowns
-    the rest) and relative ones (which learn slowly); it makes changing a nearly untouched file expensive.
+    The error counts by its root and its square: between squares (heavy squashing drowns the rest) and
+    relative errors (which learn slowly); that makes changing a nearly untouched file expensive. The
+    unexplained part teaches the shape in every file alike, while the amount is still a guess.
     """
     error = gain_error(estimate_db, reduction_db, energy)
-    scaled = error.squared / (error.untouched + 0.003).sqrt()
-    return (scaled + 0.001 * error.offset_db.abs()).mean()
+    shaped = 5.0 * (error.squared + SQUARED_FLOOR).sqrt() + 10.0 * error.squared
+    shape = error.untouched / (error.untouched + NOTICEABLE) * error.unexplained
+    return (shaped + 2.0 * shape + 0.002 * error.offset_db.abs()).mean()
 
 
 def assessment_loss(assessment: Assessment, verdict: torch.Tensor, amount_db: torch.Tensor) -> torch.Tensor:

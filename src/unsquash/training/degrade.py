@@ -3,7 +3,8 @@
 A chain is one to four stages in the order of mastering (compressor, multiband, limiter or clipper), then a
 final level, 16-bit rounding or lossy coding. Where every stage multiplies by a gain the true gain is exact to
 the sample; where crossovers, oversampling or real plug-ins come in it is the best fit (`fitted_gain`): the
-least-squares factor between both signals under a sliding 5.8 ms window. Coding is not part of the gain.
+least-squares factor between both signals under a sliding 5.8 ms window. Coding is not part of the gain, nor
+is a hard clipper at the end of the chain: flat tops are mended sample by sample, not by a smooth gain.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ Kind = Literal["none", "limited", "compressed"]
 Stage = Callable[[Float64Array, np.random.Generator], Float64Array]
 
 FIT_SAMPLES = 256
+
+UNTOUCHED_SHARE = 0.12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +53,14 @@ def degrade(original: Float64Array, rng: np.random.Generator, *, plugin_share: f
     names = _draw_chain(rng, plugin_share)
     signal, gain = original, np.ones_like(original)
     spread = {"limited": 0.0, "compressed": 0.0}
-    for name in names:
+    for position, name in enumerate(names, start=1):
         output = STAGES[name](signal, rng)
         step = _gain_between(signal, output, exact=name in EXACT)
-        spread["limited" if name in PEAK_STAGES else "compressed"] += reduction_deviation_db(original, step)
-        signal, gain = output, gain * step
+        kind_of_stage = "limited" if name in PEAK_STAGES else "compressed"
+        spread[kind_of_stage] += reduction_deviation_db(original, step)
+        signal = output
+        if (position, name) != (len(names), "hard clip"):
+            gain = gain * step
     total = reduction_deviation_db(original, gain)
     kind: Kind = "none"
     if names and total >= NOTICEABLE_DB:
@@ -100,9 +106,9 @@ def _gain_between(before: Float64Array, after: Float64Array, *, exact: bool) -> 
 
 def _draw_chain(rng: np.random.Generator, plugin_share: float) -> tuple[str, ...]:
     kind = rng.random()
-    if kind < 0.16:
+    if kind < UNTOUCHED_SHARE:
         return ()
-    if kind < 0.16 + plugin_share:
+    if kind < UNTOUCHED_SHARE + plugin_share:
         return (str(rng.choice(["limiter plugin", "compressor plugin"])),)
     names = []
     if rng.random() < 0.42:
@@ -110,9 +116,9 @@ def _draw_chain(rng: np.random.Generator, plugin_share: float) -> tuple[str, ...
     if rng.random() < 0.05:
         names.append("multiband")
     if rng.random() < 0.62 or not names:
-        names.append(str(rng.choice(["limiter", "limiter", "limiter", "peak compressor", "clip"])))
-        if rng.random() < 0.15:
-            names.append(str(rng.choice(["limiter", "clip"])))
+        names.append(str(rng.choice(["limiter"] * 6 + ["peak compressor", "soft clip", "hard clip"])))
+        if rng.random() < 0.2:
+            names.append(str(rng.choice(["limiter", "soft clip", "hard clip"])))
     return tuple(names)
 
 
@@ -134,9 +140,10 @@ STAGES: dict[str, Stage] = {
     "peak compressor": processors.peak_compressor,
     "seven": processors.seven_parameter,
     "multiband": processors.multiband,
-    "clip": processors.clip,
+    "soft clip": processors.soft_clip,
+    "hard clip": processors.hard_clip,
     "limiter plugin": codecs.limiter_plugin,
     "compressor plugin": codecs.compressor_plugin,
 }
-EXACT = frozenset({"limiter", "compressor", "peak compressor", "seven"})
-PEAK_STAGES = frozenset({"limiter", "peak compressor", "clip", "limiter plugin"})
+EXACT = frozenset({"limiter", "compressor", "peak compressor", "seven", "hard clip"})
+PEAK_STAGES = frozenset({"limiter", "peak compressor", "soft clip", "hard clip", "limiter plugin"})

@@ -102,11 +102,17 @@ def multiband(signal: Float64Array, rng: np.random.Generator) -> Float64Array:
     return output + compressor(rest, rng)
 
 
-def clip(signal: Float64Array, rng: np.random.Generator) -> Float64Array:
-    """Clip hard, soft or in between, sometimes oversampled."""
+def hard_clip(signal: Float64Array, rng: np.random.Generator) -> Float64Array:
+    """Cut off what is over a ceiling."""
     ceiling = _ceiling(signal, rng)
-    hardness = float(rng.choice([1.0, 1.0, 0.0, rng.random()]))
-    factor = int(rng.choice([1, 1, 1, 2, 4]))
+    return np.clip(signal, -ceiling, ceiling)
+
+
+def soft_clip(signal: Float64Array, rng: np.random.Generator) -> Float64Array:
+    """Clip softly, hard or in between, sometimes oversampled."""
+    ceiling = _ceiling(signal, rng)
+    hardness = float(rng.choice([0.0, 0.0, rng.random(), 1.0]))
+    factor = int(rng.choice([2, 4])) if hardness == 1.0 else int(rng.choice([1, 1, 2]))
     if factor == 1:
         return np.stack([kernels.clip_curve(channel, ceiling, hardness) for channel in signal])
     over = scipy.signal.resample_poly(signal, factor, 1, axis=-1)

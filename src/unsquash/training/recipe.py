@@ -31,8 +31,6 @@ class Recipe:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup_steps: int = 100
-    decay_share: float = 0.3
-    """The last part of the schedule, in which the learning rate falls to zero."""
     ema_decay: float = 0.998
     assessment_weight: float = 0.05
     validate_every: int = 250

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +48,7 @@ class Trainer:
         """Train on one batch, `done` (0…1) of the schedule being over; returns the loss."""
         recipe = self.recipe
         warm = min(1.0, (self.progress.step + 1) / recipe.warmup_steps)
-        rate = recipe.learning_rate * warm * min(1.0, (1.0 - done) / recipe.decay_share + 1e-3)
+        rate = recipe.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.net.train()
