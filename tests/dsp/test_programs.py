@@ -20,7 +20,6 @@ from unsquash.dsp.profiles import load_profile, with_settings
 from unsquash.errors import InversionError, OptionError
 
 RATE = 44100
-RAW = ["-f", "f32le", "-ar", str(RATE), "-ac", "2"]
 
 
 def sdr_db(reference: np.ndarray, other: np.ndarray) -> float:
@@ -40,16 +39,17 @@ def ffmpeg(x: np.ndarray, graph: str) -> np.ndarray:
     """What ffmpeg's filters make of float32 samples."""
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
+    raw = ["-f", "f32le", "-ar", str(RATE), "-ac", str(x.shape[0])]
     done = subprocess.run(
-        ["ffmpeg", "-v", "error", *RAW, "-i", "-", "-af", graph, *RAW, "-"],
+        ["ffmpeg", "-v", "error", *raw, "-i", "-", "-af", graph, *raw, "-"],
         input=np.ascontiguousarray(x.T, dtype=np.float32).tobytes(),
         capture_output=True,
         check=False,
     )
     if done.returncode and graph.startswith("ladspa"):
-        pytest.skip("the LADSPA plug-in sc4_1882 is not installed, or ffmpeg cannot load any")
+        pytest.skip("the LADSPA plug-ins of swh are not installed, or ffmpeg cannot load any")
     assert done.returncode == 0, done.stderr
-    return np.frombuffer(done.stdout, dtype=np.float32).reshape(-1, 2).T.astype(np.float64)
+    return np.frombuffer(done.stdout, dtype=np.float32).reshape(-1, x.shape[0]).T.astype(np.float64)
 
 
 def sixteen_bit(x: np.ndarray) -> np.ndarray:
@@ -78,8 +78,9 @@ SC4_SETTINGS = [
 
 
 def sc4(x: np.ndarray, values: tuple[float, ...]) -> np.ndarray:
+    plugin = "f=sc4_1882:p=sc4" if x.shape[0] == 2 else "f=sc4m_1916:p=sc4m"
     controls = "|".join(f"c{index}={value}" for index, value in enumerate(values))
-    return ffmpeg(x, f"ladspa=f=sc4_1882:p=sc4:c={controls}")
+    return ffmpeg(x, f"ladspa={plugin}:c={controls}")
 
 
 @pytest.mark.parametrize("values", SC4_SETTINGS)
@@ -115,7 +116,7 @@ def test_sc4_gains_of_a_block_are_known_before_its_samples(recording: np.ndarray
 
 
 def test_sc4_opens_at_its_fourth_sample(song: np.ndarray) -> None:
-    """The plug-in's gain starts from zero: what it silenced cannot come back, and the rest can."""
+    """The plug-in's gain starts from zero: three samples cannot come back, the others can."""
     params = settings("sc4", {"threshold": -18, "ratio": 4, "attack": 10, "release": 150})
     x = song[:, :RATE]
     assert np.all(x[:, :3] != 0)
@@ -124,7 +125,7 @@ def test_sc4_opens_at_its_fourth_sample(song: np.ndarray) -> None:
     assert squashed.gain[0, 3] > 0.7
     inverted = invert(squashed.samples, RATE, params)
     assert inverted.gain_db[:, :3] == pytest.approx(0, abs=1e-3)
-    assert si_sdr_db(x[:, 3:], inverted.samples[:, 3:]) > 70
+    assert si_sdr_db(x[:, 3:], inverted.samples[:, 3:]) > 60
 
 
 @pytest.mark.parametrize("start", [40_000, 40_002])
@@ -134,8 +135,7 @@ def test_sc4_from_the_middle_of_a_recording(recording: np.ndarray, start: int) -
     squashed = compress(recording, RATE, params).samples
     restored = invert(squashed[:, start:], RATE, params).samples
     assert restored[:, :3] == pytest.approx(squashed[:, start : start + 3], rel=1e-4)
-    accuracy = si_sdr_db(recording[:, start + RATE :], restored[:, RATE:])
-    assert accuracy > (90 if start % 4 == 1 else 45)  # 441 samples of silence: blocks begin at 441 + 4 i
+    assert si_sdr_db(recording[:, start + RATE :], restored[:, RATE:]) > 60
 
 
 def test_sc4_at_steady_state() -> None:
@@ -165,10 +165,15 @@ def test_sc4_blocks_equal_the_whole_bit_for_bit(recording: np.ndarray, share: fl
         assert np.array_equal(np.concatenate(pieces, axis=1), whole.samples)
 
 
-def test_sc4_of_one_channel_and_of_gain_after_it(recording: np.ndarray) -> None:
+def test_sc4_of_one_channel(recording: np.ndarray) -> None:
+    params = settings("sc4", dict(zip(SC4_KNOBS, SC4_SETTINGS[0], strict=True)))
+    theirs = sc4(recording[:1], SC4_SETTINGS[0])
+    assert sdr_db(theirs, compress(recording[:1], RATE, params).samples) > 120
+    assert si_sdr_db(recording[:1], invert(theirs, RATE, params).samples) > 90
+
+
+def test_sc4_with_a_gain_after_it(recording: np.ndarray) -> None:
     params = settings("sc4", {"threshold": -24, "ratio": 4, "attack": 8})
-    x = recording[:1]
-    assert sdr_db(x, invert(compress(x, RATE, params).samples, RATE, params).samples) > 300
     quieter = settings("sc4", {"threshold": -24, "ratio": 4, "attack": 8, "makeup": -5})
     lowered = compress(recording, RATE, params).samples * 10 ** (-5 / 20)
     assert si_sdr_db(recording, invert(lowered, RATE, quieter).samples) > 90

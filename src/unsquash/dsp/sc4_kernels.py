@@ -12,7 +12,8 @@ At every fourth sample, before its gain: A becomes the RMS of the last 256 sampl
 `e + share·(q − e)`. So three gains of four, and with share 0 all, depend on earlier samples only and are
 known before the sample is: the inverse is a division. What remains is the fourth sample when the peak
 follower counts. Its gain falls with it at most as steeply as 1/R − 1 (in logarithms), so that
-`h · g(h·y) = 1` has one solution, as in `unsquash.dsp.kernels`.
+`h · g(h·y) = 1` has one solution, as in `unsquash.dsp.kernels`: up to the coarseness of the tables, whose
+steps exceed that slope where a low level, a high ratio and an instant attack meet.
 
 All of it is in single precision and decibels come from coarse tables, here as there: with exact ones the
 gain would be off by hundredths of a decibel, and the ring's sum drifts by its roundings.
@@ -221,7 +222,8 @@ def solve(y: float, memory: Float32Array, k: Coefficients) -> Any:
 def invert(level: Float64Array, gain: Float64Array, memory: Float32Array, k: Coefficients) -> tuple[int, int]:
     """Fill `gain` with the g that made `level`; the memory is updated in place.
 
-    The plug-in opens at its fourth sample. What it silenced before is left as it is, as long as g is 0.
+    The plug-in opens at its fourth sample. What it silenced before is left as it is, and taken to have had
+    the level of the fourth: in cuts from music that is nearer than silence.
 
     Returns:
         index of the first sample without a solution or −1, and the reason.
@@ -242,6 +244,8 @@ def invert(level: Float64Array, gain: Float64Array, memory: Float32Array, k: Coe
             x = Single(y / g) if g > ZERO else Single(y)
         if not x < LOUDEST:
             return n, ABSURD
+        if closing and memory[GAIN] == ZERO:
+            memory[BLOCK_SUM] = (ONE + ONE + ONE) * x * x
         g = advance(x, memory, k)
         gain[n] = g if g > ZERO else 1.0
     return -1, SOLVED
