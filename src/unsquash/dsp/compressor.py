@@ -218,6 +218,11 @@ def copy_state(state: CompressorState, params: CompressorParams, channels: int) 
             f"the compressor's state is for {state.detector.size} channels, the audio needs {planes}",
             hint="Carry a state only between blocks of the same recording.",
         )
+    if state.memory.shape[1] != programs.memory_size(params):
+        raise OptionError(
+            "the state is that of another program",
+            hint="Carry a state only between blocks with the same settings.",
+        )
     return CompressorState(
         detector=state.detector.copy(),
         gain=state.gain.copy(),
