@@ -15,7 +15,8 @@ Generated from the program by `make docs`; do not edit.
 
 Exit codes: 0 done (skipped and unchanged files included) · 1 failed, of several files all · 2 usage error,
 unknown option, missing device · 3 some files failed · 4 no readable input · 5 model missing or damaged ·
-6 output exists, would collide, or is the input · 130 interrupted · 141 the reader of a pipe went away.
+6 output exists, would collide, or is the input · 10 only with `analyze --check`: a file is squashed ·
+130 interrupted · 141 the reader of a pipe went away.
 
 Data goes to stdout (audio when OUTPUT is `-`, tables, JSON); everything else to stderr.
 """

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from unsquash.analysis.verdict import verdict_of
+
 if TYPE_CHECKING:
     from unsquash.analysis.diagnosis import Diagnosis
     from unsquash.dsp.compressor import CompressorParams
@@ -104,6 +106,8 @@ def print_analysis(report: FileAnalysis) -> None:
     out.print(f"{report.input}: {kind}", markup=False)
     out.print(_levels_table(report.diagnosis))
     _print_plan(out, report.plan)
+    for warning in report.plan.warnings:
+        out.print(f"  warning: {warning}", markup=False)
 
 
 def print_written(names: Sequence[str], remarks: Sequence[str]) -> None:
@@ -203,10 +207,13 @@ def _print_plan(out: Console, plan: Plan) -> None:
 
 def _levels_table(diagnosis: Diagnosis) -> Table:
     table = _grid()
-    parts = (diagnosis.levels, diagnosis.clipping, diagnosis.dynamics)
+    table.add_row("verdict", ", ".join(verdict_of(diagnosis)), "")
+    parts = (diagnosis.dynamics, diagnosis.levels, diagnosis.clipping)
     for part in (part for part in parts if part is not None):
-        for field in dataclasses.fields(part):
-            table.add_row(*_named(field.name, getattr(part, field.name)))
+        values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+        for name, value in values.items():
+            if name != "verdict" and not isinstance(value, tuple):
+                table.add_row(*_named(name, value))
     table.add_row(*_named("bandwidth_hz", diagnosis.bandwidth_hz))
     return table
 

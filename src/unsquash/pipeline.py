@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from unsquash.analysis import diagnosis as analysis
 from unsquash.analysis.diagnosis import Diagnosis
+from unsquash.analysis.verdict import is_squashed, verdict_of
 from unsquash.audio import (
     ArraySource,
     AudioInfo,
@@ -34,6 +35,8 @@ from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, make_plan, needs_network
 from unsquash.rendering import Progress, Target, level_gain_db
 from unsquash.stages import judge_for, network_on, restored_blocks
+from unsquash.tracing import Trace
+from unsquash.tracing import trace as traced
 from unsquash.units import FloatArray, db_to_linear
 
 if TYPE_CHECKING:
@@ -187,18 +190,41 @@ def restore_file(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileAnalysis:
-    """What `analyze_file` found, and what `restore` would do about it."""
+    """What `analyze_file` found, and what `restore` would do about it.
+
+    Attributes:
+        input: the file, `-` for a stream.
+        source: what kind of audio it is.
+        verdict: `untouched`, `unknown` (silence), or what was done: `limited`, `compressed`, `clipped`.
+        squashed: whether anything was done.
+        diagnosis: all that was found.
+        plan: what restore would do.
+        trace: what there is to draw, where it was asked for.
+    """
 
     input: str
     source: AudioInfo
+    verdict: tuple[str, ...]
+    squashed: bool
     diagnosis: Diagnosis
     plan: Plan
+    trace: Trace | None = field(default=None, repr=False, compare=False)
 
 
 def analyze_file(
-    source: Path | BinaryIO, options: RestoreOptions | None = None, *, progress: Progress | None = None
+    source: Path | BinaryIO,
+    options: RestoreOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    trace: bool = False,
 ) -> FileAnalysis:
     """Examine a file, or a stream, of any length; write nothing.
+
+    Args:
+        source: a path, or a binary stream such as stdin.
+        options: what restore would be asked.
+        progress: called with `(phase, samples done, samples in all)`.
+        trace: also keep what there is to draw, for which the stages are run.
 
     Raises:
         InputError: the input cannot be used.
@@ -208,12 +234,16 @@ def analyze_file(
     with ExitStack() as stack:
         path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
         audio = stack.enter_context(open_audio(path, raw_format(options)))
-        diagnosis, plan, _ = _decide(audio, options, progress)
+        diagnosis, plan, net = _decide(audio, options, progress)
+        verdict = verdict_of(diagnosis)
         return FileAnalysis(
             input=str(source) if isinstance(source, Path) else "-",
             source=audio.info,
+            verdict=verdict,
+            squashed=is_squashed(verdict),
             diagnosis=diagnosis,
             plan=plan,
+            trace=traced(audio, plan, diagnosis, options, net, progress) if trace else None,
         )
 
 
@@ -247,7 +277,8 @@ def _decide(
     source: AudioSource, options: RestoreOptions, progress: Progress | None
 ) -> tuple[Diagnosis, Plan, Network | None]:
     net = network_on(options.device, options.model) if needs_network(options) else None
-    diagnosis = analysis.analyze(source, net=judge_for(net, options), progress=progress)
+    judge = judge_for(net, options)
+    diagnosis = analysis.analyze(source, net=judge, fit=options.method == "auto", progress=progress)
     return diagnosis, make_plan(diagnosis, options), net
 
 

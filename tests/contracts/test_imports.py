@@ -13,6 +13,7 @@ ALLOWED = {
     "numba": ("dsp", "training"),
     "rich": ("console", "live", "cli"),
     "typer": ("cli",),
+    "matplotlib": ("plotting",),
 }
 
 

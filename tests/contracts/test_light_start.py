@@ -5,7 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("numpy", "scipy", "torch", "numba", "soundfile", "soxr", "huggingface_hub", "pyloudnorm")
+HEAVY = (
+    "numpy",
+    "scipy",
+    "torch",
+    "numba",
+    "soundfile",
+    "soxr",
+    "huggingface_hub",
+    "pyloudnorm",
+    "matplotlib",
+)
 
 
 def loaded_by(code: str) -> set[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from unsquash.batch.tasks import Failure, Outcome
 from unsquash.errors import OptionError
 from unsquash.options import RestoreOptions
+from unsquash.pipeline import FileAnalysis
 from unsquash.plan import describe_compressor, needs_network
 
 
@@ -50,15 +51,18 @@ class Summary:
     Attributes:
         counts: outcomes by status.
         last_failure: the last, if there was any.
+        squashed: how many files were examined and found squashed.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     last_failure: Failure | None = None
+    squashed: int = 0
 
     def take(self, outcome: Outcome) -> None:
         """Count an outcome."""
         self.counts[outcome.status] += 1
         self.last_failure = outcome.failure or self.last_failure
+        self.squashed += isinstance(outcome.report, FileAnalysis) and outcome.report.squashed
 
     @property
     def failures(self) -> int:

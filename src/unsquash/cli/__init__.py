@@ -23,7 +23,8 @@ app = typer.Typer(
     name="unsquash",
     cls=_Group,
     help="Gives squashed recordings their dynamics back.",
-    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 some failed, 4 unreadable, 5 model, 6 output exists.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 some failed, 4 unreadable, 5 model, 6 output exists; "
+    "10 squashed (analyze --check).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: half the start-up time, and pipes and logs stay clean

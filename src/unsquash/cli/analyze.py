@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unsquash.cli import flags, many
+from unsquash.cli.exits import SQUASHED
 from unsquash.errors import OptionError
 from unsquash.options import DEFAULT_MODEL, RestoreOptions
+
+if TYPE_CHECKING:
+    from unsquash.live import Results
+    from unsquash.pipeline import FileAnalysis
 
 
 def analyze(
@@ -28,27 +33,46 @@ def analyze(
     offline: flags.Offline = False,
     device: flags.Device = "auto",
     jobs: flags.Jobs = "auto",
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 10 if a file is limited, compressed or clipped.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE.png",
+            help="Draw level, gain and static curve of one file; needs matplotlib.",
+        ),
+    ] = None,
+    overwrite: flags.Overwrite = False,
     json: flags.Json = False,
     json_lines: flags.JsonLines = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV on stdout: a header, and a row for every file.")
+    ] = False,
     progress: flags.ProgressStyle = "auto",
     no_progress: flags.NoProgress = False,
     log_file: flags.LogFile = None,
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = 0,
 ) -> None:
-    """Examine recordings and say what restore would do; writes nothing."""
-    from unsquash import console
+    """Examine recordings and say what restore would do; writes nothing but the plot."""
     from unsquash.batch.expand import Selection
+    from unsquash.console import print_written
     from unsquash.live import Showing, file_display
     from unsquash.pipeline import analyze_file
 
+    results = _results(json=json, json_lines=json_lines, csv=csv)
     options = RestoreOptions(model=model, device=device, input_format=input_format)
     style = many.parse_style(progress, no_progress=no_progress)
     listed = many.listed_names(files_from, null=null)
     names = inputs or []
     if not names and not listed:
         raise OptionError("no input was named", hint="unsquash analyze IN.wav, or a folder")
-    if listed or many.are_many(names):
+    is_one = not listed and not many.are_many(names)
+    if plot is not None:
+        _check_plot(plot, names, is_one=is_one, overwrite=overwrite)
+    if not is_one:
         many.analyze_many(
             names,
             listed,
@@ -62,14 +86,57 @@ def analyze(
                 quiet=quiet,
                 verbose=bool(verbose),
                 log_file=log_file,
-                results="json" if json else "json-lines" if json_lines else "table",
+                results=results,
             ),
+            check=check,
         )
         return
     (name,) = names
+    source = sys.stdin.buffer if name == "-" else Path(name)
     with file_display(style, quiet=quiet) as shown:
-        report = analyze_file(sys.stdin.buffer if name == "-" else Path(name), options, progress=shown)
-    if json or json_lines:
-        console.print_json(report, one_line=json_lines)
-    else:
+        report = analyze_file(source, options, progress=shown, trace=plot is not None)
+    if plot is not None:
+        from unsquash.plotting import write_plot
+
+        write_plot(plot, report, overwrite=overwrite)
+    _print(report, results)
+    if plot is not None and not quiet:
+        print_written([str(plot)], ())
+    if check and report.squashed:
+        raise typer.Exit(SQUASHED)
+
+
+def _results(*, json: bool, json_lines: bool, csv: bool) -> Results:
+    """Return the form of what goes to stdout."""
+    if csv and (json or json_lines):
+        raise OptionError("stdout cannot carry both CSV and JSON", hint="give --csv, --json or --json-lines")
+    return "csv" if csv else "json" if json else "json-lines" if json_lines else "table"
+
+
+def _check_plot(plot: Path, names: list[str], *, is_one: bool, overwrite: bool) -> None:
+    """Refuse, before any work, a plot that could not be drawn or written in the end."""
+    if not is_one:
+        raise OptionError("a plot shows one file", hint="unsquash analyze IN.wav --plot OUT.png")
+    if plot.suffix.lower() != ".png":
+        raise OptionError(f"'{plot}' is no name of a PNG file", hint="let it end in .png")
+    from unsquash.audio import check_target
+    from unsquash.pipeline import check_separate
+    from unsquash.plotting import require_matplotlib
+
+    require_matplotlib()
+    if names[0] != "-" and Path(names[0]).exists():
+        check_separate(Path(names[0]), plot)
+    check_target(plot, overwrite=overwrite)
+
+
+def _print(report: FileAnalysis, results: Results) -> None:
+    from unsquash import console
+
+    if results == "csv":
+        from unsquash.spreadsheet import Sheet
+
+        Sheet(sys.stdout.buffer).add(report.input, report)
+    elif results == "table":
         console.print_analysis(report)
+    else:
+        console.print_json(report, one_line=results == "json-lines")

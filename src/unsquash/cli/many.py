@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from unsquash import errors
-from unsquash.cli.exits import CODES, FAILED, PARTLY
+from unsquash.cli.exits import CODES, FAILED, PARTLY, SQUASHED
 from unsquash.errors import OptionError
 
 if TYPE_CHECKING:
@@ -116,8 +116,9 @@ def analyze_many(
     options: RestoreOptions,
     jobs: int | None,
     showing: Showing,
+    check: bool,
 ) -> None:
-    """Examine files; exit with a code that says how it went."""
+    """Examine files; exit with a code that says how it went, or with `check` that one is squashed."""
     from unsquash.batch.examine import examine_many
     from unsquash.batch.expand import expand
 
@@ -127,6 +128,8 @@ def analyze_many(
     with _told(showing, expansion.unsupported) as listener:
         summary = examine_many(expansion.found, options, jobs=jobs, listener=listener)
     _exit(summary, len(expansion.found))
+    if check and summary.squashed:
+        raise typer.Exit(SQUASHED)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from unsquash.batch.events import Event
 from unsquash.batch.jobs import Unit
 from unsquash.batch.tasks import Progress
 
-_PHASES = {"analyze": (0.0, 0.3), "restore": (0.3, 0.6), "write": (0.9, 0.1)}  # begin, and share of the work
+# Where in the work on a file a phase begins, and its share.
+_PHASES = {"analyze": (0.0, 0.3), "trace": (0.3, 0.7), "restore": (0.3, 0.6), "write": (0.9, 0.1)}
 
 
 class Clock:

@@ -17,9 +17,10 @@ from unsquash.batch.events import Event, Listener
 from unsquash.errors import OutputError
 from unsquash.live.drawn import Drawn
 from unsquash.live.lines import JsonLines, PlainLines
-from unsquash.live.results import JsonDocument, JsonRecords, Table
+from unsquash.live.results import CsvRows, JsonDocument, JsonRecords, Table
 
 Style = Literal["auto", "plain", "json"]
+Results = Literal["json", "json-lines", "csv", "table", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +32,14 @@ class Showing:
         quiet: show failures only.
         verbose: say more of every file.
         log_file: gets every line too, with the time.
-        results: what goes to stdout: one JSON document, one JSON object a line, a table, or nothing.
+        results: what goes to stdout: one JSON document, one JSON object a line, CSV, a table, or nothing.
     """
 
     style: Style = "auto"
     quiet: bool = False
     verbose: bool = False
     log_file: Path | None = None
-    results: Literal["json", "json-lines", "table", "none"] = "none"
+    results: Results = "none"
 
 
 @contextmanager
@@ -57,6 +58,8 @@ def batch_display(showing: Showing) -> Iterator[Listener]:
             listeners.append(JsonDocument(sys.stdout))
         elif showing.results == "json-lines":
             listeners.append(JsonRecords(sys.stdout))
+        elif showing.results == "csv":
+            listeners.append(CsvRows(sys.stdout.buffer))
         if showing.style == "json":
             listeners.append(JsonLines(sys.stderr))
         elif showing.quiet or showing.style == "plain" or not _is_terminal():
