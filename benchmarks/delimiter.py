@@ -60,10 +60,10 @@ from pathlib import Path
 from unsquash.options import RestoreOptions
 from unsquash.pipeline import restore_file
 from unsquash.stages import network_on
-network_on("cpu", "delimiter-2023")
+network_on("cpu", sys.argv[4])
 threading.Thread(target=watch, daemon=True).start()
 base, began, busy = resident(), time.perf_counter(), time.process_time()
-options = RestoreOptions(method="neural", model="delimiter-2023", device="cpu", level="keep", bit_depth="32f")
+options = RestoreOptions(method="neural", model=sys.argv[4], device="cpu", level="keep", bit_depth="32f")
 restore_file(Path(sys.argv[1]), Path(sys.argv[2]), options, overwrite=True)
 seconds, cpu = time.perf_counter() - began, time.process_time() - busy
 print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mib": peak[0] - base}))
@@ -88,17 +88,30 @@ def main() -> None:
         frames = make_song(song, chosen.audio, chosen.minutes)
         length_s = frames / SAMPLE_RATE
         print(f"{length_s:.0f} s of stereo at {SAMPLE_RATE} Hz, {chosen.threads} threads")
-        runs = {"unsquash, whole path": (sys.executable, OURS, folder / "ours.wav")}
         if chosen.original:
-            runs = {"music-de-limiter 0.1.1": (chosen.original, ORIGINAL, folder / "theirs.wav"), **runs}
-        for title, (python, code, out) in runs.items():
-            command = [python, "-W", "ignore", "-c", code, str(song), str(out), str(chosen.threads)]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            seconds, cpu, peak = found["seconds"], found["cpu"], found["peak_mib"]
-            speed = f"{seconds:6.1f} s ({length_s / seconds:4.1f} x real time)"
-            print(f"{title:22} {speed}, processor {cpu:6.1f} s, {peak:5.0f} MiB")
+            theirs = measured(chosen.original, ORIGINAL, song, folder / "theirs.wav", chosen.threads)
+            print(row("music-de-limiter 0.1.1", theirs, length_s))
+        ours = measured(sys.executable, OURS, song, folder / "ours.wav", chosen.threads, "delimiter-2023")
+        print(row("unsquash, whole path", ours, length_s))
         if chosen.original:
             agreement(folder / "theirs.wav", folder / "ours.wav")
+
+
+def measured(
+    python: str, code: str, song: Path, out: Path, threads: int, model: str = ""
+) -> dict[str, float]:
+    """Run one restoration in a process of its own: `seconds`, `cpu` seconds and `peak_mib`."""
+    command = [python, "-W", "ignore", "-c", code, str(song), str(out), str(threads), model]
+    found: dict[str, float] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
+    return found
+
+
+def row(title: str, found: dict[str, float], length_s: float) -> str:
+    seconds, cpu, peak = found["seconds"], found["cpu"], found["peak_mib"]
+    speed = f"{seconds:6.1f} s ({length_s / seconds:5.1f} x real time)"
+    return f"{title:34} {speed}, processor {cpu:6.1f} s, {peak:5.0f} MiB"
 
 
 def make_song(path: Path, audio: list[Path], minutes: float) -> int:

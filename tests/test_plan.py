@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from unsquash.analysis.clipping import Clipping
 from unsquash.analysis.diagnosis import Diagnosis
+from unsquash.analysis.fitting import CompressorFit
 from unsquash.analysis.levels import Levels
 from unsquash.dsp.ceilings import Ceiling
+from unsquash.dsp.compressor import CompressorParams
 from unsquash.errors import OptionError
 from unsquash.options import ESTIMATED_GAIN_CAP_DB, RestoreOptions
 from unsquash.plan import (
@@ -95,6 +99,50 @@ def test_flat_tops_are_filled_in_besides(method):
     assert isinstance(stage, NeuralInversion)
     assert stage.ceilings == CEILINGS
     assert "clipped flat" in plan.reasons[1]
+
+
+def test_much_clipping_explains_what_looks_limited_but_not_what_looks_compressed():
+    much = replace(CLIPPED, fraction=2e-3)
+    limited = diagnosis(dynamics=Verdict("limited"), clipping=much)
+    assert make_plan(limited, RestoreOptions()).method == "declip"
+    assert make_plan(limited, RestoreOptions(method="neural")).method == "neural"
+    compressed = diagnosis(dynamics=Verdict("compressed"), clipping=much)
+    assert make_plan(compressed, RestoreOptions()).method == "neural"
+
+
+def fitted(agreement=0.9, **changes):
+    settings = {"threshold_db": -20.0, "ratio": 4.0, "link": "max", "smoothing": "none", **changes}
+    return CompressorFit(
+        params=CompressorParams(**settings), agreement=agreement, amount=1.0, deviation_db=2.0
+    )
+
+
+def test_a_compressor_that_explains_what_is_heard_is_inverted():
+    found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fitted())
+    plan = make_plan(found, RestoreOptions())
+    assert plan.stages == (ModelInversion(params=fitted().params, max_gain_db=ESTIMATED_GAIN_CAP_DB),)
+    assert "4.0:1 over -20 dBFS" in plan.reasons[0]
+    assert make_plan(found, RestoreOptions(method="neural")).method == "neural"
+    assert make_plan(found, RestoreOptions(link="off")).method == "neural"
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [fitted(0.5), fitted(ratio=8.0), replace(fitted(), amount=0.5), replace(fitted(), amount=2.0), None],
+)
+def test_a_doubtful_or_dangerous_compressor_is_not(fit):
+    found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fit)
+    assert make_plan(found, RestoreOptions()).method == "neural"
+
+
+def test_a_limiter_is_not_taken_for_a_compressor():
+    found = replace(diagnosis(dynamics=Verdict("limited")), compressor=fitted())
+    assert make_plan(found, RestoreOptions()).method == "neural"
+
+
+def test_what_is_clipped_besides_is_left_to_the_network():
+    found = replace(diagnosis(dynamics=Verdict("compressed"), clipping=CLIPPED), compressor=fitted())
+    assert make_plan(found, RestoreOptions()).method == "neural"
 
 
 @pytest.mark.parametrize("method", ["auto", "neural"])

@@ -215,6 +215,18 @@ def _levels_table(diagnosis: Diagnosis) -> Table:
             if name != "verdict" and not isinstance(value, tuple):
                 table.add_row(*_named(name, value))
     table.add_row(*_named("bandwidth_hz", diagnosis.bandwidth_hz))
+    if diagnosis.compressor is not None:
+        params = diagnosis.compressor.params
+        attack_ms, release_ms = diagnosis.compressor.times_ms
+        settings = {
+            "compressor_agreement": diagnosis.compressor.agreement,
+            "compressor_threshold_db": params.threshold_db,
+            "compressor_ratio": params.ratio,
+            "compressor_attack_ms": attack_ms,
+            "compressor_release_ms": release_ms,
+        }
+        for name, value in settings.items():
+            table.add_row(*_named(name, value))
     return table
 
 

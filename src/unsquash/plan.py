@@ -14,6 +14,18 @@ from unsquash.dsp.profiles import load_profile, with_settings
 from unsquash.errors import OptionError
 from unsquash.options import ESTIMATED_GAIN_CAP_DB, Link, RestoreOptions
 
+HEAVILY_CLIPPED = 1e-3
+"""Share of flat samples from which on clipping explains why peaks pile up, and no limiter is assumed."""
+
+AGREEMENT = 0.82
+"""Correlation from which on a fitted compressor is trusted more than the estimate it was fitted to."""
+
+AMOUNTS = (0.8, 1.25)
+"""How far its size may be from the estimate's."""
+
+FARTHEST_DB = 90.0
+"""The most that a fitted compressor's inverse may lift a steady level; the inverse itself stops at 120."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInversion:
@@ -163,17 +175,45 @@ def _unless_idle(options: RestoreOptions, plan: Plan) -> Plan:
 def _judge(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
     """Choose neural, declipping alone, or nothing from the diagnosis."""
     dynamics, clipped = diagnosis.dynamics, _clipping_reasons(diagnosis)
+    declipping = Declipping(ceilings=neural.ceilings, max_gain_db=neural.max_gain_db)
     if dynamics is None or dynamics.verdict == "none":
         doubt = "" if dynamics is None else f" (probability {1.0 - dynamics.confidence:.2f})"
         if clipped:
-            declipping = Declipping(ceilings=neural.ceilings, max_gain_db=neural.max_gain_db)
             return Plan(stages=(declipping,), reasons=(*clipped, f"no sure sign of other squashing{doubt}"))
         return Plan(stages=(), reasons=(f"no sure sign of noticeable squashing{doubt}",))
+    if clipped and dynamics.verdict == "limited" and diagnosis.clipping.fraction >= HEAVILY_CLIPPED:
+        return Plan(stages=(declipping,), reasons=(*clipped, "which explains why it looks limited"))
+    if _fits(diagnosis, neural):
+        return _model_plan(diagnosis, neural)
     reason = (
         f"the recording looks {dynamics.verdict} (confidence {dynamics.confidence:.2f}): "
         f"mean gain reduction about {dynamics.mean_gain_reduction_db:.1f} dB"
     )
     return Plan(stages=(neural,), reasons=(reason, *clipped))
+
+
+def _fits(diagnosis: Diagnosis, neural: NeuralInversion) -> bool:
+    """Return whether a compressor was found that explains enough, and whose inverse cannot run away."""
+    fit, peak_dbfs = diagnosis.compressor, diagnosis.levels.sample_peak_dbfs
+    if fit is None or peak_dbfs is None or not neural.linked or neural.ceilings:
+        return False
+    if diagnosis.dynamics is None or diagnosis.dynamics.verdict != "compressed":
+        return False  # a limiter that looks ahead is none of the compressors that are fitted
+    farthest_db = (fit.params.ratio - 1.0) * max(0.0, peak_dbfs - fit.params.threshold_db)
+    is_alike = fit.agreement >= AGREEMENT and AMOUNTS[0] <= fit.amount <= AMOUNTS[1]
+    return is_alike and farthest_db <= FARTHEST_DB
+
+
+def _model_plan(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
+    fit = diagnosis.compressor
+    if fit is None:
+        raise RuntimeError("a compressor was to be inverted that was not found")
+    found = fit.params
+    reason = (
+        f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS explains the gain "
+        f"that the network hears (correlation {fit.agreement:.2f}) and is inverted"
+    )
+    return Plan(stages=(ModelInversion(params=found, max_gain_db=neural.max_gain_db),), reasons=(reason,))
 
 
 def _clipping_reasons(diagnosis: Diagnosis) -> tuple[str, ...]:

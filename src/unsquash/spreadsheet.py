@@ -36,6 +36,11 @@ COLUMNS = (
     "channels",
     "duration_s",
     "error",
+    "compressor_agreement",
+    "compressor_threshold_db",
+    "compressor_ratio",
+    "compressor_attack_ms",
+    "compressor_release_ms",
 )
 """New ones will be added at the end only."""
 
@@ -91,6 +96,14 @@ def _findings(report: FileAnalysis) -> dict[str, Value]:
         values["confidence"] = dynamics.confidence
         values["mean_gain_reduction_db"] = dynamics.mean_gain_reduction_db
         values["max_gain_reduction_db"] = dynamics.max_gain_reduction_db
+    if diagnosis.compressor is not None:
+        params, agreement = diagnosis.compressor.params, diagnosis.compressor.agreement
+        attack_ms, release_ms = diagnosis.compressor.times_ms
+        values["compressor_agreement"] = agreement
+        values["compressor_threshold_db"] = params.threshold_db
+        values["compressor_ratio"] = params.ratio
+        values["compressor_attack_ms"] = attack_ms
+        values["compressor_release_ms"] = release_ms
     return values
 
 

@@ -147,12 +147,14 @@ def _neural_engine(source: AudioSource, diagnosis: Diagnosis, net: Network | Non
     if isinstance(net, Delimiter):
         return DelimiterEngine(net, source)
     peak_dbfs = diagnosis.levels.sample_peak_dbfs
-    if net is None or peak_dbfs is None or diagnosis.conditioning is None:
+    if net is None or peak_dbfs is None or diagnosis.hearing is None:
         raise RuntimeError(
             "a neural stage was planned without a network or without its view of the recording"
         )
     info = source.info
-    return NeuralEngine(net, info.sample_rate, info.channels, db_to_linear(peak_dbfs), diagnosis.conditioning)
+    hearing = diagnosis.hearing
+    peak = db_to_linear(peak_dbfs)
+    return NeuralEngine(net, info.sample_rate, info.channels, peak, hearing.conditioning, hearing.amount)
 
 
 class GainObserver:

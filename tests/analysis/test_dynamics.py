@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from unsquash.analysis.dynamics import WINDOW_S, WINDOWS, Dynamics, survey
+from unsquash.analysis.dynamics import FITTED_WINDOWS, WINDOW_S, WINDOWS, Dynamics, survey
 from unsquash.audio import ArraySource, AudioInfo
 from unsquash.errors import OptionError
 from unsquash.nets.gain import GainNet, GainNetConfig
@@ -24,16 +24,16 @@ def net() -> GainNet:
     return GainNet(CONFIG).eval()
 
 
-def with_logits(
-    net: GainNet, none: float, limited: float, compressed: float, deviation: float = 1.0
-) -> GainNet:
-    """The network with its verdict fixed."""
+def with_judgement(net: GainNet, helps: float, limited: float, amount: float = 1.0) -> GainNet:
+    """The network with its judgement fixed: two logits and the multiple of its estimate."""
     fixed = GainNet(CONFIG).eval()
     fixed.load_state_dict(net.state_dict())
-    last = fixed.assessor[2]
+    last = fixed.judge.layers[2]
+    torch.manual_seed(1)
     torch.nn.init.zeros_(last.weight)
+    torch.nn.init.normal_(fixed.leave.weight, std=3.0)  # an estimate that moves
     with torch.no_grad():
-        last.bias[:] = torch.tensor([none, limited, compressed, 0.0, 1.0, deviation])
+        last.bias[:] = torch.tensor([helps, limited, np.log(amount)])
     return fixed
 
 
@@ -63,24 +63,27 @@ def source_of(seconds: float, sample_rate: int = 8_000) -> CountingSource:
 
 def test_reading_is_bounded_spread_out_and_repeatable(net: GainNet) -> None:
     source = source_of(3 * 3600)
-    first, conditioning = survey(source, 0.5, net)
+    first = survey(source, 0.5, net)
     assert len(source.reads) == WINDOWS
     assert sum(stop - start for start, stop in source.reads) < 1.01 * WINDOWS * WINDOW_S * 8_000
     assert source.reads[0][0] == 0
     assert source.reads[-1][1] == source.info.frames
     gaps = np.diff([start for start, _ in source.reads])
     assert gaps.max() - gaps.min() <= 1
-    second, again = survey(source, 0.5, net)
-    assert second == first
-    np.testing.assert_array_equal(again, conditioning)
-    assert conditioning.shape == (net.conditioning_size,)
+    second = survey(source, 0.5, net)
+    assert second.dynamics == first.dynamics
+    assert second.hearing.amount == first.hearing.amount
+    np.testing.assert_array_equal(second.hearing.conditioning, first.hearing.conditioning)
+    assert first.hearing.conditioning.shape == (net.conditioning_size,)
+    assert len(first.windows) == FITTED_WINDOWS
+    for window in first.windows:
+        assert window.magnitude.size == 64 * window.reduction_db.size
 
 
-@pytest.mark.parametrize("seconds", [0.001, 0.5, 20.0, 100.0])
+@pytest.mark.parametrize("seconds", [0.001, 0.5, 20.0, 90.0])
 def test_a_short_file_is_read_whole_and_once(net: GainNet, seconds: float) -> None:
     source = source_of(seconds)
-    _, conditioning = survey(source, 0.5, net)
-    assert np.isfinite(conditioning).all()
+    assert np.isfinite(survey(source, 0.5, net).hearing.conditioning).all()
     assert source.reads[0][0] == 0
     assert source.reads[-1][1] == source.info.frames
     assert all(stop == start for (_, stop), (start, _) in zip(source.reads, source.reads[1:], strict=False))
@@ -88,27 +91,36 @@ def test_a_short_file_is_read_whole_and_once(net: GainNet, seconds: float) -> No
 
 def test_only_the_level_relative_to_the_peak_matters(net: GainNet) -> None:
     samples = np.random.default_rng(0).uniform(-1.0, 1.0, (2, 30_000))
-    _, one = survey(ArraySource(samples, 44_100), 1.0, net)
-    _, two = survey(ArraySource(0.01 * samples[::-1].copy(), 44_100), 0.01, net)
-    np.testing.assert_allclose(one, two, atol=1e-4)
+    one = survey(ArraySource(samples, 44_100), 1.0, net)
+    two = survey(ArraySource(0.01 * samples[::-1].copy(), 44_100), 0.01, net)
+    np.testing.assert_allclose(one.hearing.conditioning, two.hearing.conditioning, atol=1e-4)
+    assert one.hearing.amount == pytest.approx(two.hearing.amount, rel=1e-3)
+    np.testing.assert_allclose(0.01 * one.windows[0].magnitude, two.windows[0].magnitude, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("logits", "verdict"),
-    [((5.0, 0.0, 0.0), "none"), ((0.0, 5.0, 0.0), "limited"), ((0.0, 0.0, 5.0), "compressed")],
+    ("helps", "limited", "verdict"), [(-5.0, 0.0, "none"), (5.0, 3.0, "limited"), (5.0, -3.0, "compressed")]
 )
-def test_the_verdict_follows_the_network_with_its_probability(
-    net: GainNet, logits: tuple[float, float, float], verdict: str
+def test_the_verdict_follows_the_judge_with_its_probability(
+    net: GainNet, helps: float, limited: float, verdict: str
 ) -> None:
-    dynamics, _ = survey(source_of(1.0), 0.5, with_logits(net, *logits))
+    dynamics = survey(source_of(1.0), 0.5, with_judgement(net, helps, limited)).dynamics
     assert dynamics.verdict == verdict
     assert 0.98 < dynamics.confidence < 1.0
     assert 0.0 < dynamics.mean_gain_reduction_db < dynamics.max_gain_reduction_db
 
 
+def test_the_amount_scales_what_is_said_and_what_is_given_back(net: GainNet) -> None:
+    one = survey(source_of(1.0), 0.5, with_judgement(net, 5.0, 0.0))
+    half = survey(source_of(1.0), 0.5, with_judgement(net, 5.0, 0.0, amount=0.5))
+    assert half.hearing.amount == pytest.approx(0.5)
+    assert half.dynamics.max_gain_reduction_db == pytest.approx(0.5 * one.dynamics.max_gain_reduction_db)
+    np.testing.assert_allclose(half.windows[0].reduction_db, 0.5 * one.windows[0].reduction_db)
+
+
 def test_a_doubtful_or_hardly_squashed_file_is_left_alone(net: GainNet) -> None:
-    doubtful, _ = survey(source_of(1.0), 0.5, with_logits(net, 0.0, 2.0, 0.0))
-    slight, _ = survey(source_of(1.0), 0.5, with_logits(net, 0.0, 9.0, 0.0, deviation=-2.0))
+    doubtful = survey(source_of(1.0), 0.5, with_judgement(net, 1.0, 0.0)).dynamics
+    slight = survey(source_of(1.0), 0.5, with_judgement(net, 9.0, 0.0, amount=0.06)).dynamics
     assert doubtful.verdict == slight.verdict == "none"
 
 

@@ -24,7 +24,9 @@ def original() -> Float64Array:
         if start >= length:
             break
         age_s = np.arange(length - start) / NET_RATE
-        note = np.sin(2.0 * np.pi * rng.uniform(60.0, 3_000.0) * age_s) * np.exp(-age_s * rng.uniform(3.0, 12.0))
+        note = np.sin(2.0 * np.pi * rng.uniform(60.0, 3_000.0) * age_s) * np.exp(
+            -age_s * rng.uniform(3.0, 12.0)
+        )
         samples[:, start:] += 10.0 ** (rng.uniform(-20.0, 0.0) / 20.0) * note
     return samples / np.abs(samples).max()
 
@@ -95,7 +97,9 @@ def test_the_level_does_not_matter(original: Float64Array) -> None:
     soft = fit_compressor([heard(0.125 * squashed.samples, reduction_db)])
     assert loud is not None
     assert soft is not None
-    assert soft.params.threshold_db == pytest.approx(loud.params.threshold_db - 20.0 * np.log10(8.0), abs=0.01)
+    assert soft.params.threshold_db == pytest.approx(
+        loud.params.threshold_db - 20.0 * np.log10(8.0), abs=0.01
+    )
     assert soft.params.ratio == pytest.approx(loud.params.ratio, rel=0.01)
 
 

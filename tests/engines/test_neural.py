@@ -41,7 +41,7 @@ def music(sample_rate: int, seconds: float) -> Float64Array:
 
 
 def engine_for(net: GainNet, samples: Float64Array, sample_rate: int) -> NeuralEngine:
-    return NeuralEngine(net, sample_rate, samples.shape[0], float(np.abs(samples).max()), CONDITIONING)
+    return NeuralEngine(net, sample_rate, samples.shape[0], float(np.abs(samples).max()), CONDITIONING, 1.0)
 
 
 class Recut:
@@ -82,7 +82,7 @@ def test_chunked_equals_whole_below_minus_80_dbfs(net: GainNet, sample_rate: int
 @pytest.mark.parametrize("sample_rate", [8_000, 44_100, 48_000, 96_000, 384_000])
 @pytest.mark.parametrize("channels", [1, 2, 8])
 def test_the_grid_is_whole_frames_with_enough_context(net: GainNet, sample_rate: int, channels: int) -> None:
-    grid = NeuralEngine(net, sample_rate, channels, 1.0, CONDITIONING).grid
+    grid = NeuralEngine(net, sample_rate, channels, 1.0, CONDITIONING, 1.0).grid
     quantum = Timebase.between(sample_rate, net.config).quantum_samples
     assert grid.core_samples % quantum == grid.context_samples % quantum == 0
     field_s = net.config.receptive_field_frames * 256 / net.config.sample_rate
@@ -116,6 +116,13 @@ def test_it_only_ever_restores(net: GainNet) -> None:
 
 @pytest.mark.parametrize("length", [1, 63, 1023, 1025])
 def test_pieces_shorter_than_a_frame_get_a_gain_too(net: GainNet, length: int) -> None:
-    gain_db, _ = NeuralEngine(net, 48_000, 2, 1.0, CONDITIONING).gain_db(np.zeros((2, length)))
+    gain_db, _ = NeuralEngine(net, 48_000, 2, 1.0, CONDITIONING, 1.0).gain_db(np.zeros((2, length)))
     assert gain_db.shape == (1, length)
     assert np.isfinite(gain_db).all()
+
+
+def test_the_amount_scales_the_estimate(net: GainNet) -> None:
+    samples = np.random.default_rng(5).uniform(-1.0, 1.0, (2, 30_000))
+    whole, _ = NeuralEngine(net, 44_100, 2, 1.0, CONDITIONING, 1.0).gain_db(samples)
+    half, _ = NeuralEngine(net, 44_100, 2, 1.0, CONDITIONING, 0.5).gain_db(samples)
+    np.testing.assert_allclose(half, 0.5 * whole)

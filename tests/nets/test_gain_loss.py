@@ -69,3 +69,14 @@ def test_wavering_on_an_untouched_file_costs_most_at_first(truth: torch.Tensor, 
     still = gain_loss(nothing, nothing, energy)
     little, much = (gain_loss(nothing + k * error_db, nothing, energy) - still for k in (0.1, 1.0))
     assert 0.03 * much < little < 0.3 * much
+
+
+def test_assessment_loss_is_small_only_when_verdict_and_amount_are_right() -> None:
+    amount_db = torch.tensor([[1.0, 5.0, 2.0]])
+    sure = torch.tensor([[0.0, 9.0, 0.0]])
+    right = assessment_loss(Assessment(logits=sure, reduction_db=amount_db), torch.tensor([1]), amount_db)
+    wrong = assessment_loss(Assessment(logits=sure, reduction_db=amount_db), torch.tensor([0]), amount_db)
+    off = assessment_loss(Assessment(logits=sure, reduction_db=2 * amount_db), torch.tensor([1]), amount_db)
+    assert float(right) < 1e-3
+    assert float(wrong) > 5.0
+    assert 0.3 < float(off) < 0.7

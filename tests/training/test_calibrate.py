@@ -26,8 +26,8 @@ def test_judging_reports_truth_and_belief_and_that_a_constant_gain_gains_nothing
     with torch.no_grad():
         net.leave.weight.zero_()
         net.leave.bias.zero_()
-        net.assessor[2].weight.zero_()
-        net.assessor[2].bias[:3] = torch.tensor([0.0, 0.0, np.log(2.0)])
+        net.judge.layers[2].weight.zero_()
+        net.judge.layers[2].bias[:] = torch.tensor([np.log(3.0), 0.0, 0.0])
     features = np.zeros((28, 64), dtype=np.float16)
     reduction_db = np.tile([0.0, 6.0], 128).astype(np.float16)
     examples = [

@@ -7,6 +7,7 @@ import pytest
 
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.training import codecs, processors
+from unsquash.training import degrade as degrade_module
 from unsquash.training import degrade_kernels as kernels
 from unsquash.training.corpus import SAMPLE_RATE
 from unsquash.training.degrade import EXACT, STAGES, degrade, fitted_gain, reduction_deviation_db
@@ -91,7 +92,7 @@ def test_squashed_is_the_original_times_the_gain(
         example = degrade(music, np.random.default_rng(seed), plugin_share=0.0)
         kinds.add(example.kind)
         assert np.abs(example.squashed).max() <= 1.0 + 1e-9
-        if set(example.chain) <= EXACT:
+        if set(example.chain) <= EXACT and example.chain[-1:] != ("hard clip",):
             modelled = example.gain * example.original
             scale = (modelled * example.squashed).sum() / np.square(modelled).sum()
             error = np.square(example.squashed - scale * modelled).sum() / np.square(example.squashed).sum()
@@ -99,6 +100,16 @@ def test_squashed_is_the_original_times_the_gain(
             exact += 1
     assert kinds == {"none", "limited", "compressed"}
     assert exact > 20
+
+
+def test_a_hard_clipper_at_the_end_is_left_to_the_declipper(
+    music: Float64Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(degrade_module, "_draw_chain", lambda rng, plugin_share: ("hard clip",))
+    example = degrade(music, np.random.default_rng(0), plugin_share=0.0)
+    assert example.kind == "none"
+    np.testing.assert_array_equal(example.gain, 1.0)
+    assert (np.abs(example.squashed) >= 0.999 * np.abs(example.squashed).max()).sum() > 20
 
 
 def test_the_fitted_gain_follows_a_slow_gain_and_ignores_noise(music: Float64Array) -> None:

@@ -18,6 +18,8 @@ def score(processor: str, before_db: float, neural_db: float, verdict: str = "li
         case=f"song__{processor}",
         processor=processor,
         verdict=verdict,
+        method="none" if verdict == "none" else "neural",
+        agreement=0.0,
         squashed_probability=0.9,
         before_db=before_db,
         neural_db=neural_db,

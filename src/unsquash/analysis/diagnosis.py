@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from unsquash.analysis.bandwidth import BandwidthMeter
 from unsquash.analysis.clipping import Clipping, ClippingMeter
 from unsquash.analysis.levels import Levels, LevelsMeter
 from unsquash.audio import AudioSource
-from unsquash.units import Float64Array, db_to_linear
+from unsquash.units import db_to_linear
 
 if TYPE_CHECKING:
-    from unsquash.analysis.dynamics import Dynamics
+    from unsquash.analysis.dynamics import Dynamics, Hearing
+    from unsquash.analysis.fitting import CompressorFit
     from unsquash.nets.gain import GainNet
 
 Progress = Callable[[str, int, int], None]
@@ -28,18 +29,24 @@ class Diagnosis:
         clipping: how often the ceiling is touched.
         bandwidth_hz: above it there is nothing; None for silence.
         dynamics: what the analyzer thinks was done; None when it was not asked.
-        conditioning: the network's summary of the whole file, for the neural engine.
+        compressor: the compressor that explains what the network hears best; None when it was not sought.
+        hearing: what the neural engine needs to know about the whole file.
     """
 
     levels: Levels
     clipping: Clipping
     bandwidth_hz: float | None
     dynamics: Dynamics | None = None
-    conditioning: Float64Array | None = field(default=None, repr=False, compare=False)
+    compressor: CompressorFit | None = None
+    hearing: Hearing | None = field(default=None, repr=False, compare=False)
 
 
 def analyze(
-    source: AudioSource, *, net: GainNet | None = None, progress: Progress | None = None
+    source: AudioSource,
+    *,
+    net: GainNet | None = None,
+    fit: bool = False,
+    progress: Progress | None = None,
 ) -> Diagnosis:
     """Examine a recording; with a network also its dynamics.
 
@@ -48,6 +55,7 @@ def analyze(
     Args:
         source: the recording.
         net: the gain network; None skips the judgement of the dynamics (and torch).
+        fit: whether to look for the settings of a compressor, if the dynamics look compressed.
         progress: called with `("analyze", samples done, samples in all)`.
     """
     info = source.info
@@ -67,11 +75,10 @@ def analyze(
         return found
     from unsquash.analysis.dynamics import survey  # loads torch
 
-    dynamics, conditioning = survey(source, db_to_linear(found.levels.sample_peak_dbfs), net)
-    return Diagnosis(
-        levels=found.levels,
-        clipping=found.clipping,
-        bandwidth_hz=found.bandwidth_hz,
-        dynamics=dynamics,
-        conditioning=conditioning,
-    )
+    seen = survey(source, db_to_linear(found.levels.sample_peak_dbfs), net)
+    fitted = None
+    if fit and seen.dynamics.verdict == "compressed":
+        from unsquash.analysis.fitting import fit_compressor
+
+        fitted = fit_compressor(seen.windows)
+    return replace(found, dynamics=seen.dynamics, compressor=fitted, hearing=seen.hearing)

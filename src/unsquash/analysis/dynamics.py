@@ -8,9 +8,11 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
+from unsquash.analysis.fitting import Heard
 from unsquash.audio import AudioSource
 from unsquash.errors import OptionError
-from unsquash.nets.gain import VERDICTS, GainNet
+from unsquash.nets.gain import GainNet
+from unsquash.nets.judge import file_statistics
 from unsquash.nets.timebase import Timebase
 from unsquash.units import Float64Array
 
@@ -18,9 +20,10 @@ Verdict = Literal["none", "limited", "compressed"]
 
 WINDOW_S = 8.0
 WINDOWS = 12
+FITTED_WINDOWS = 3
 
-SQUASHED_PROBABILITY = 0.95
-NOTICEABLE_DEVIATION_DB = 1.0
+HELPS_PROBABILITY = 0.85
+NOTICEABLE_DEVIATION_DB = 0.3
 """Below either a file is left alone; calibrated on artists the network never heard, see docs/training.md."""
 
 
@@ -44,39 +47,82 @@ class Dynamics:
             raise OptionError("impossible dynamics", hint="Confidence is 0 to 1, gain reductions are ≥ 0 dB.")
 
 
-def survey(source: AudioSource, peak: float, net: GainNet) -> tuple[Dynamics, Float64Array]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """What the neural engine needs to know about the whole file.
+
+    Attributes:
+        conditioning: the network's summary, shape `(2·E,)`.
+        amount: the multiple of the network's estimate that is to be given back.
+    """
+
+    conditioning: Float64Array
+    amount: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What the looks at a file gave; `windows` are those from which a compressor may be fitted."""
+
+    dynamics: Dynamics
+    hearing: Hearing
+    windows: tuple[Heard, ...]
+
+
+def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
     """Look at up to `WINDOWS` windows spread over a file; judge, and pool what conditions the gain network.
 
     Args:
         source: The file.
         peak: Largest absolute sample of the whole file, linear, > 0.
         net: The gain network.
-
-    Shape:
-        conditioning: `(2·E,)`.
     """
     timebase = Timebase.between(source.info.sample_rate, net.config)
     device = next(net.parameters()).device
+    places = _windows(source.info.frames, source.info.sample_rate, timebase)
+    fitted = {int(i) for i in np.linspace(0, len(places) - 1, FITTED_WINDOWS + 2)[1:-1].round()}
     with torch.inference_mode():
         sums = torch.zeros((1, 1 + net.conditioning_size), dtype=torch.float64, device=device)
-        for start, stop in _windows(source.info.frames, source.info.sample_rate, timebase):
-            heard = torch.from_numpy(timebase.to_net(source.read(start, stop) / peak)).to(device)
-            sums += net.embed(net.features(heard[None])).double()
+        features, magnitudes = [], {}
+        for index, (start, stop) in enumerate(places):
+            samples = timebase.to_net(source.read(start, stop) / peak)
+            if index in fitted:
+                magnitudes[index] = np.abs(samples).max(axis=0)
+            features.append(net.features(torch.from_numpy(samples).to(device)[None]))
+            sums += net.embed(features[-1]).double()
         conditioning = net.pool(sums).float()
-        assessment = net.assess(conditioning)
-        probabilities = torch.softmax(assessment.logits[0], dim=0).double().cpu().numpy()
-        mean_db, maximum_db, deviation_db = map(float, assessment.reduction_db[0].cpu())
-    return _judge(probabilities, mean_db, maximum_db, deviation_db), _flat(conditioning)
+        curves = [net(piece, conditioning) for piece in features]
+        statistics = file_statistics(torch.cat(features, dim=2), torch.cat(curves, dim=1))
+        judgement = net.judge(statistics)
+    amount = float(judgement.amount[0])
+    deviation_db, mean_db, _, _, maximum_db = (amount * (statistics[0, :5].exp() - 0.05)).double().tolist()
+    hearing = Hearing(conditioning=np.asarray(conditioning[0].double().cpu().numpy()), amount=amount)
+    heard = [
+        Heard(
+            magnitude=peak * magnitude.astype(np.float64),
+            reduction_db=amount * curves[index][0].double().cpu().numpy(),
+        )
+        for index, magnitude in magnitudes.items()
+    ]
+    return Survey(
+        dynamics=_judge(
+            float(torch.sigmoid(judgement.helps[0])),
+            bool(judgement.limited[0] > 0.0),
+            max(0.0, mean_db),
+            max(0.0, maximum_db),
+            deviation_db,
+        ),
+        hearing=hearing,
+        windows=tuple(heard),
+    )
 
 
-def _judge(probabilities: Float64Array, mean_db: float, maximum_db: float, deviation_db: float) -> Dynamics:
+def _judge(helps: float, limited: bool, mean_db: float, maximum_db: float, deviation_db: float) -> Dynamics:
     """Call a file squashed only when that is sure and the gain moved enough to be worth moving back."""
-    squashed = 1.0 - float(probabilities[VERDICTS.index("none")])
     verdict: Verdict = "none"
-    confidence = 1.0 - squashed
-    if squashed >= SQUASHED_PROBABILITY and deviation_db >= NOTICEABLE_DEVIATION_DB:
-        limited = float(probabilities[VERDICTS.index("limited")])
-        verdict, confidence = ("limited" if limited >= squashed / 2 else "compressed"), squashed
+    confidence = 1.0 - helps
+    if helps >= HELPS_PROBABILITY and deviation_db >= NOTICEABLE_DEVIATION_DB:
+        verdict, confidence = ("limited" if limited else "compressed"), helps
     return Dynamics(
         verdict=verdict,
         confidence=min(1.0, max(0.0, confidence)),
@@ -92,7 +138,3 @@ def _windows(frames: int, sample_rate: int, timebase: Timebase) -> list[tuple[in
         return [(start, min(frames, start + length)) for start in range(0, frames, length)]
     starts = np.linspace(0, frames - length, WINDOWS).astype(int)
     return [(int(start), int(start) + length) for start in starts]
-
-
-def _flat(conditioning: torch.Tensor) -> Float64Array:
-    return np.asarray(conditioning[0].double().cpu().numpy())

@@ -20,6 +20,8 @@ import scipy.optimize
 from unsquash.dsp.ballistics import smoothing_coefficient
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.fit_kernels import log_gain_curve
+from unsquash.dsp.inverse import invert
+from unsquash.errors import InversionError
 from unsquash.units import Float64Array
 
 NET_RATE = 44_100.0
@@ -49,7 +51,8 @@ class CompressorFit:
 
     Attributes:
         params: its settings, for the recording at its present level.
-        agreement: correlation of its gain with the network's, 0…1, energy-weighted, in dB.
+        agreement: correlation of its gain, by the exact inverse, with the network's, 0…1, energy-weighted,
+            in dB.
         amount: slope of its gain regressed on the network's; 1 where both are of the same size.
         deviation_db: energy-weighted deviation of its gain.
     """
@@ -58,6 +61,13 @@ class CompressorFit:
     agreement: float
     amount: float
     deviation_db: float
+
+    @property
+    def times_ms(self) -> tuple[float, float]:
+        """The attack and release that shape the gain most: its own, or without any the detector's."""
+        if self.params.smoothing == "none":
+            return self.params.detector_attack_ms, self.params.detector_release_ms
+        return self.params.attack_ms, self.params.release_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +87,11 @@ def fit_compressor(windows: Sequence[Heard], *, seed: int = 0) -> CompressorFit 
     """Search for the compressor whose gain agrees best with the estimates; None if they do not move.
 
     Args:
-        windows: of one recording, each at least two seconds long.
+        windows: of one recording; those shorter than two seconds are passed over.
         seed: of the random candidates.
     """
-    search = _Search(windows)
+    usable = [window for window in windows if window.reduction_db.size >= 2 * WARM_UP_HOPS]
+    search = _Search(usable)
     if not search.is_possible:
         return None
     rng = np.random.default_rng(seed)
@@ -105,9 +116,14 @@ def fit_compressor(windows: Sequence[Heard], *, seed: int = 0) -> CompressorFit 
     if best is None:
         return None
     _, smoothed, point = best
-    agreement, amount, deviation = search.compare(point, smoothed, FINE_SAMPLES)
+    params = _params(point, smoothed, search.rms)
+    try:
+        curves = [_exact_reduction_db(window, params) for window in usable]
+    except InversionError:
+        return None
+    agreement, amount, deviation = search.compare(np.concatenate(curves))
     return CompressorFit(
-        params=_params(point, smoothed, search.rms),
+        params=params,
         agreement=min(1.0, max(0.0, agreement)),
         amount=amount,
         deviation_db=deviation,
@@ -118,11 +134,15 @@ class _Search:
     """What candidates are measured against."""
 
     def __init__(self, windows: Sequence[Heard]) -> None:
+        self.is_possible = False
+        if not windows:
+            return
         powers = [np.square(window.magnitude) for window in windows]
-        self.rms = math.sqrt(float(np.mean(np.concatenate(powers)))) if powers else 0.0
-        self.is_possible = self.rms > 0.0
+        self.rms = math.sqrt(float(np.mean(np.concatenate(powers))))
+        if self.rms == 0.0:
+            return
         self._levels: dict[int, list[Float64Array]] = {
-            step: [np.sqrt(p.reshape(-1, step).mean(axis=1)) / max(self.rms, 1e-12) for p in powers]
+            step: [np.sqrt(p.reshape(-1, step).mean(axis=1)) / self.rms for p in powers]
             for step in (FINE_SAMPLES, COARSE_SAMPLES)
         }
         estimate = np.concatenate([window.reduction_db[WARM_UP_HOPS:] for window in windows])
@@ -131,16 +151,21 @@ class _Search:
         self._weight = weight / max(float(weight.sum()), 1e-30)
         self._estimate_db = estimate - float(self._weight @ estimate)
         self._variance = float(self._weight @ np.square(self._estimate_db))
-        self.is_possible = self.is_possible and self._variance > 1e-6
+        self.is_possible = self._variance > 1e-6
 
-    def compare(self, point: Float64Array, smoothed: bool, step: int) -> tuple[float, float, float]:
-        """Return correlation with the estimate, slope on it, and deviation in dB."""
+    def reduction_db(self, point: Float64Array, smoothed: bool, step: int) -> Float64Array:
+        """Return a candidate's gain reduction where it counts."""
         curves = []
         for level in self._levels[step]:
             curve = np.empty(level.size * step // HOP_SAMPLES)
-            log_gain_curve(level, HOP_SAMPLES // step, *_coefficients(point, smoothed, NET_RATE / step), curve)
+            log_gain_curve(
+                level, HOP_SAMPLES // step, *_coefficients(point, smoothed, NET_RATE / step), curve
+            )
             curves.append(curve[WARM_UP_HOPS:])
-        reduction_db = -_DB_PER_NEPER * np.concatenate(curves)
+        return np.asarray(-_DB_PER_NEPER * np.concatenate(curves))
+
+    def compare(self, reduction_db: Float64Array) -> tuple[float, float, float]:
+        """Return correlation with the estimate, slope on it, and deviation in dB."""
         moved = reduction_db - float(self._weight @ reduction_db)
         variance = float(self._weight @ np.square(moved))
         covariance = float(self._weight @ (moved * self._estimate_db))
@@ -150,7 +175,7 @@ class _Search:
     def cost(self, point: Float64Array, smoothed: bool, step: int) -> float:
         """Return what is to be made small; outside its range a point costs more the farther it is."""
         inside = np.clip(point, _LOWEST, _HIGHEST)
-        correlation, amount, _ = self.compare(inside, smoothed, step)
+        correlation, amount, _ = self.compare(self.reduction_db(inside, smoothed, step))
         prior = float(np.square((inside - _MIDDLE) / _SPREAD).sum())
         return (
             -correlation
@@ -158,6 +183,11 @@ class _Search:
             + PRIOR_WEIGHT * prior
             + float(np.abs(point - inside).sum())
         )
+
+
+def _exact_reduction_db(window: Heard, params: CompressorParams) -> Float64Array:
+    gain_db = invert(window.magnitude[np.newaxis], NET_RATE, params).gain_db[0]
+    return np.asarray(gain_db.reshape(-1, HOP_SAMPLES).mean(axis=1)[WARM_UP_HOPS:])
 
 
 def _coefficients(

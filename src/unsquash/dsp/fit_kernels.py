@@ -30,9 +30,12 @@ def log_gain_curve(
     Args:
         level: magnitude of the compressor's output; RMS detection.
         hop: steps per entry of `curve`.
-        threshold: linear; slope: 1 − 1/R; half_knee: half the knee's width in nepers.
+        threshold: linear.
+        slope: 1 − 1/R.
+        half_knee: half the knee's width in nepers.
         detector: coefficients of the detector, attack and release.
         smoothing: coefficients of the linear gain, attack and release; 1 for none.
+        curve: where the result goes.
 
     Shape:
         level: `(hop · n,)`; curve: `(n,)`.

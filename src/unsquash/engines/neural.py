@@ -17,10 +17,6 @@ FULL_CORE_VALUES_PER_S = 2 * 96_000
 
 CROSSFADE_QUANTA = 2
 
-GIVEN_BACK = 0.6
-"""Share of the estimate that is given back: on artists the network never heard it gains as much as all of
-it and harms fewer files, because what was hardly squashed is overestimated most."""
-
 
 class NeuralEngine:
     """Estimates, without memory from chunk to chunk, one gain for all channels.
@@ -31,19 +27,27 @@ class NeuralEngine:
         channels: Of the file.
         peak: Largest absolute sample of the whole file, linear; levels are seen relative to it.
         conditioning: What `analysis.dynamics.survey` found about the whole file.
+        amount: The multiple of the estimate that is given back, found likewise.
 
     Shape:
         conditioning: `(2·E,)`.
     """
 
     def __init__(
-        self, net: GainNet, sample_rate: int, channels: int, peak: float, conditioning: FloatArray
+        self,
+        net: GainNet,
+        sample_rate: int,
+        channels: int,
+        peak: float,
+        conditioning: FloatArray,
+        amount: float,
     ) -> None:
         self._net = net
         self._device = next(net.parameters()).device
         self._conditioning = torch.tensor(conditioning, dtype=torch.float32, device=self._device)[None]
         self._timebase = Timebase.between(sample_rate, net.config)
         self._scale = 1.0 / peak
+        self._amount = amount
         quantum = self._timebase.quantum_samples
         core_s = CORE_S * min(1.0, FULL_CORE_VALUES_PER_S / (sample_rate * channels))
         field_quanta = -(-net.config.receptive_field_frames // COARSE_FRAMES)
@@ -70,5 +74,5 @@ class NeuralEngine:
         heard = torch.from_numpy(self._timebase.to_net(samples * self._scale)).to(self._device)
         with torch.inference_mode():
             reduction_db = self._net(self._net.features(heard[None]), self._conditioning)[0]
-        curve = GIVEN_BACK * reduction_db.cpu().numpy().astype(np.float64)
+        curve = self._amount * reduction_db.cpu().numpy().astype(np.float64)
         return self._timebase.to_samples(curve, samples.shape[1])[None], state

@@ -75,7 +75,7 @@ class Features(torch.nn.Module):
         margin = (WINDOW_SAMPLES - FRAME_SAMPLES) // 2
         padded = functional.pad(samples.reshape(batch * channels, length), (margin, margin))
         windows = padded.unfold(-1, WINDOW_SAMPLES, FRAME_SAMPLES)
-        pieces = [self._mel_power(piece, batch) for piece in windows.split(TILE_FRAMES, dim=1)]
+        pieces = [self._mel_power(piece, batch) for piece in torch.split(windows, TILE_FRAMES, dim=1)]
         return torch.log10(torch.cat(pieces, dim=1) + _FLOOR).transpose(1, 2)
 
     def _mel_power(self, windows: torch.Tensor, batch: int) -> torch.Tensor:

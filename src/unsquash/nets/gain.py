@@ -24,6 +24,7 @@ from torch import nn
 
 from unsquash.errors import OptionError, WeightsCorruptError
 from unsquash.nets.features import FRAME_SAMPLES, SUBFRAMES, WINDOW_SAMPLES, Features
+from unsquash.nets.judge import Judge
 
 COARSE_FRAMES = 4
 """Frames of the fine stack per frame of the coarse one."""
@@ -172,6 +173,7 @@ class GainNet(nn.Module):
         self.hidden = nn.Linear(self.conditioning_size, embedding)
         self.modulation = nn.Linear(embedding, 2 * sum(self._widths))
         self.amount = nn.Linear(embedding, 1)
+        self.judge = Judge()
         self.assessor = nn.Sequential(
             nn.Linear(self.conditioning_size, embedding), nn.ReLU(), nn.Linear(embedding, 6)
         )
@@ -202,7 +204,7 @@ class GainNet(nn.Module):
         return torch.cat([mean, deviation], dim=1)
 
     def assess(self, conditioning: torch.Tensor) -> Assessment:
-        """Say from the pooled vector what was done to the file and how much."""
+        """Say from the pooled vector what was done to the file and how much: a task beside the main one."""
         output = self.assessor(conditioning).float()
         logits, amount = output[:, : len(VERDICTS)], output[:, len(VERDICTS) :]
         return Assessment(logits=logits, reduction_db=_DB_PER_UNIT * functional.softplus(amount))

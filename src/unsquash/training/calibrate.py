@@ -1,8 +1,8 @@
 """Find where to draw the line between "leave alone" and "restore", on artists the network never heard.
 
 `python -m unsquash.training.calibrate MODEL RECIPE --audio DIR --cache DIR` prints, for each threshold on the
-probability that an excerpt was squashed: how many untouched excerpts are left alone, how many squashed ones
-are missed, the mean SI-SDR gain over the squashed, and how many of all are harmed.
+probability that restoring an excerpt helps: how many untouched excerpts are left alone, how many squashed
+ones are missed, the mean SI-SDR gain over the squashed, and how many of all are harmed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unsquash.engines.neural import GIVEN_BACK
-from unsquash.nets.gain import VERDICTS, GainNet
+from unsquash.nets.gain import GainNet
+from unsquash.nets.judge import file_statistics
 from unsquash.training.codecs import available_plugins
 from unsquash.training.examples import NetExample, Source
 from unsquash.training.recipe import load_recipe
@@ -28,7 +28,7 @@ from unsquash.weights import load_gain_net
 FIRST_NUMBER = 1_000_000
 """Far from the examples that training was watched on."""
 
-THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 HARM_DB = 0.1
 
 
@@ -52,11 +52,14 @@ def judge(net: GainNet, examples: Sequence[NetExample]) -> Judged:
     for example in examples:
         batch = collate([example]).to(torch.device("cpu"))
         conditioning = net.pool(net.embed(batch.features))
-        none = torch.softmax(net.assess(conditioning).logits[0], dim=0)[VERDICTS.index("none")]
-        estimate_db = GIVEN_BACK * net(batch.features, conditioning)
+        estimate_db = net(batch.features, conditioning)
+        judgement = net.judge(file_statistics(batch.features, estimate_db))
+        estimate_db = judgement.amount[:, None] * estimate_db
         before_db = si_sdr_db(-batch.reduction_db, batch.energy)
         after_db = si_sdr_db(estimate_db - batch.reduction_db, batch.energy)
-        rows.append((float(example.verdict > 0), 1.0 - float(none), float(after_db - before_db)))
+        rows.append(
+            (float(example.verdict > 0), float(torch.sigmoid(judgement.helps)), float(after_db - before_db))
+        )
     squashed, probability, gain_db = np.array(rows).T
     return Judged(squashed=squashed, probability=probability, gain_db=gain_db)
 

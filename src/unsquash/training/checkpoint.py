@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from unsquash.nets.gain import GainNet
+from unsquash.nets.gain import GainNet, GainNetConfig, build_gain_net
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,6 +30,20 @@ def save_net(net: GainNet, path: Path) -> None:
         if tensor.is_floating_point()
     }
     _save(tensors, path, {"network": "gain", "config": net.config.to_json()})
+
+
+def load_net(path: Path) -> GainNet:
+    """Read a network, ready to run, whose judge may not have been fitted yet.
+
+    Raises:
+        WeightsCorruptError: The file is of another kind or size.
+    """
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        config_json = file.metadata()["config"]
+    fresh = GainNet(GainNetConfig.from_json(config_json)).state_dict()
+    judge = {name: value for name, value in fresh.items() if name.startswith("judge.")}
+    return build_gain_net(config_json, judge | tensors)
 
 
 def save_state(
@@ -53,6 +67,8 @@ def load_state(net: GainNet, average: GainNet, optimizer: torch.optim.Optimizer,
     net.load_state_dict(_under(tensors, "net."))
     average.load_state_dict(_under(tensors, "average."))
     for name, parameter in net.named_parameters():
+        if f"optimizer.step.{name}" not in tensors:
+            continue  # the judge's are fitted apart
         state = optimizer.state[parameter]
         for key in ("step", "exp_avg", "exp_avg_sq"):
             value = tensors[f"optimizer.{key}.{name}"]

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,16 +23,14 @@ import numpy as np
 import soundfile
 import torch
 
-from unsquash.analysis.diagnosis import analyze
-from unsquash.analysis.dynamics import Dynamics
+from unsquash.analysis.diagnosis import Diagnosis, analyze
 from unsquash.audio import ArraySource
-from unsquash.engines.neural import NeuralEngine
 from unsquash.metrics import si_sdr_db
 from unsquash.nets.gain import GainNet
 from unsquash.options import RestoreOptions
-from unsquash.overlap import run
-from unsquash.plan import make_plan
-from unsquash.units import Float64Array, apply_gain_db
+from unsquash.plan import Plan, make_plan
+from unsquash.stages import restored_blocks
+from unsquash.units import Float64Array, FloatArray
 from unsquash.weights import load_gain_net
 
 CAP_DB = 40.0
@@ -48,6 +46,8 @@ class Score:
     case: str
     processor: str
     verdict: str
+    method: str
+    agreement: float
     squashed_probability: float
     before_db: float
     neural_db: float
@@ -57,22 +57,27 @@ class Score:
     crest_error_auto_db: float
 
 
-def restore_neural(
+def restore_both(
     squashed: Float64Array, sample_rate: int, net: GainNet
-) -> tuple[Float64Array, Dynamics, bool]:
-    """Restore with the network whatever the plan, as the pipeline does; say whether the plan agrees.
+) -> tuple[Float64Array, Float64Array, Diagnosis, Plan]:
+    """Restore with the network whatever the plan, and as the plan has it; as the pipeline does.
 
     Shape:
-        squashed, result: `(C, T)`.
+        squashed, both results: `(C, T)`.
     """
-    diagnosis = analyze(ArraySource(squashed, sample_rate), net=net)
-    if diagnosis.dynamics is None or diagnosis.conditioning is None:
-        raise ValueError("a benchmark's case is silent")
-    peak = float(np.abs(squashed).max())
-    engine = NeuralEngine(net, sample_rate, squashed.shape[0], peak, diagnosis.conditioning)
-    pieces = [apply_gain_db(samples, gain_db) for samples, gain_db in run(engine, [squashed])]
-    restored = np.asarray(np.concatenate(pieces, axis=1), dtype=np.float64)
-    return restored, diagnosis.dynamics, bool(make_plan(diagnosis, RestoreOptions()).stages)
+    source = ArraySource(squashed, sample_rate)
+    diagnosis = analyze(source, net=net, fit=True)
+    plans = [make_plan(diagnosis, options) for options in (RestoreOptions(method="neural"), RestoreOptions())]
+    neural, auto = (
+        np.concatenate(list(_restored(source, plan, diagnosis, net)), axis=1).astype(np.float64)
+        for plan in plans
+    )
+    return neural, auto, diagnosis, plans[1]
+
+
+def _restored(source: ArraySource, plan: Plan, diagnosis: Diagnosis, net: GainNet) -> Iterator[FloatArray]:
+    frames = source.info.frames
+    return restored_blocks(source, plan, diagnosis, RestoreOptions(), net, 0, frames, lambda _x, _gain: None)
 
 
 def score_cases(work: Path, delimiter_db: dict[str, float], net: GainNet) -> list[Score]:
@@ -82,21 +87,25 @@ def score_cases(work: Path, delimiter_db: dict[str, float], net: GainNet) -> lis
         name = case["case"]
         original, _ = soundfile.read(work / name / "original.wav")
         squashed, sample_rate = soundfile.read(work / name / "squashed.wav")
-        restored, dynamics, agreed = restore_neural(np.ascontiguousarray(squashed.T), sample_rate, net)
-        obeyed = restored.T if agreed else squashed
+        neural, auto, diagnosis, plan = restore_both(np.ascontiguousarray(squashed.T), sample_rate, net)
+        dynamics, fit = diagnosis.dynamics, diagnosis.compressor
+        if dynamics is None:
+            raise ValueError(f"the benchmark's case {name} is silent")
         sure = dynamics.confidence
         scores.append(
             Score(
                 case=name,
                 processor=case["processor"],
                 verdict=dynamics.verdict,
+                method=plan.method,
+                agreement=0.0 if fit is None else fit.agreement,
                 squashed_probability=1.0 - sure if dynamics.verdict == "none" else sure,
                 before_db=_capped_si_sdr_db(original, squashed),
-                neural_db=_capped_si_sdr_db(original, restored.T),
-                auto_db=_capped_si_sdr_db(original, obeyed),
+                neural_db=_capped_si_sdr_db(original, neural.T),
+                auto_db=_capped_si_sdr_db(original, auto.T),
                 delimiter_db=delimiter_db[name],
                 crest_error_before_db=_crest_db(squashed) - _crest_db(original),
-                crest_error_auto_db=_crest_db(obeyed) - _crest_db(original),
+                crest_error_auto_db=_crest_db(auto) - _crest_db(original),
             )
         )
     return scores
@@ -132,8 +141,8 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
         "delimiter_gain_db": _mean(s.delimiter_db - s.before_db for s in squashed),
         "neural_harmed": sum(s.neural_db - s.before_db < -HARM_DB for s in squashed),
         "auto_harmed": sum(s.auto_db - s.before_db < -HARM_DB for s in scores),
-        "untouched_left_alone": _mean(s.verdict == "none" for s in untouched),
-        "squashed_left_alone": _mean(s.verdict == "none" for s in squashed),
+        "untouched_left_alone": _mean(s.method == "none" for s in untouched),
+        "squashed_left_alone": _mean(s.method == "none" for s in squashed),
     }
 
 

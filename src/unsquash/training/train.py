@@ -20,7 +20,7 @@ import torch
 
 from unsquash.nets.gain import GainNet
 from unsquash.nets.gain_loss import assessment_loss, gain_loss
-from unsquash.training.checkpoint import Progress, load_state, save_net, save_state
+from unsquash.training.checkpoint import Progress, load_net, load_state, save_net, save_state
 from unsquash.training.codecs import available_plugins
 from unsquash.training.examples import NetExample, Source, Workers
 from unsquash.training.recipe import Recipe, load_recipe
@@ -103,11 +103,23 @@ class Pool:
 
 
 def train(
-    recipe: Recipe, source: Source, out: Path, *, device: str, workers: int, minutes: float, resume: bool
+    recipe: Recipe,
+    source: Source,
+    out: Path,
+    *,
+    device: str,
+    workers: int,
+    minutes: float,
+    resume: bool,
+    begin_with: Path | None = None,
 ) -> None:
-    """Train for at most `minutes` of the recipe's schedule, from the start or from the last saved state."""
+    """Train for at most `minutes` of the schedule: anew, from given weights, or where it was left."""
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, torch.device(device))
+    if begin_with is not None:
+        weights = load_net(begin_with).state_dict()
+        trainer.net.load_state_dict(weights)
+        trainer.average.load_state_dict(weights)
     if resume:
         trainer.progress = load_state(
             trainer.net, trainer.average, trainer.optimizer, out / "state.safetensors"
@@ -175,7 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio (3 GB)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")
-    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--resume", action="store_true", help="go on where the state in OUT was left")
+    parser.add_argument("--begin-with", type=Path, help="weights to start a new schedule from")
     parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
     parser.add_argument("--threads", type=int, default=2, help="threads of the trainer")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -194,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         workers=options.workers,
         minutes=minutes,
         resume=options.resume,
+        begin_with=options.begin_with,
     )
 
 

@@ -1,0 +1,103 @@
+"""Is it worth restoring this file, and by how much of the network's estimate?
+
+The gain network learns the shape of the gain first; how much was done to a file, and whether anything was,
+it knows less well. The judge sees what the estimate looks like over the whole file, and how often the level
+comes near the ceiling (a limiter piles peaks up there). It is fitted last, on outcomes: the multiple of the
+estimate that restores best, and the probability that restoring helps at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from unsquash.nets.features import SUBFRAMES, TRACKS
+
+STATISTICS = 12
+NEAR_DB = (0.1, 0.3, 1.0, 2.0, 3.0, 6.0)
+BLOCK_SUBFRAMES = 16
+HIDDEN = 32
+_LEAST_LOG_AMOUNT, _MOST_LOG_AMOUNT = -3.0, 1.5
+_PEAK_TRACK, _RMS_TRACK = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the judge says; one entry per file.
+
+    Shape:
+        all `(B,)`. helps, limited: logits, that restoring brings the file nearer to its original, and that
+        it was limited rather than compressed; amount: the multiple of the estimate to give back, > 0.
+    """
+
+    helps: torch.Tensor
+    limited: torch.Tensor
+    amount: torch.Tensor
+
+
+class Judge(nn.Module):
+    """A small perceptron on standardized inputs."""
+
+    centre: torch.Tensor
+    spread: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(STATISTICS))
+        self.register_buffer("spread", torch.ones(STATISTICS))
+        self.layers = nn.Sequential(nn.Linear(STATISTICS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 3))
+
+    def forward(self, statistics: torch.Tensor) -> Judgement:
+        """Judge files by the statistics of their estimates.
+
+        Shape:
+            statistics: `(B, STATISTICS)`.
+        """
+        seen = (statistics - self.centre) / self.spread
+        helps, limited, amount = self.layers(seen.clamp(-6.0, 6.0)).unbind(dim=1)
+        amount = amount.clamp(_LEAST_LOG_AMOUNT, _MOST_LOG_AMOUNT).exp()
+        return Judgement(helps=helps, limited=limited, amount=amount)
+
+
+def file_statistics(features: torch.Tensor, reduction_db: torch.Tensor) -> torch.Tensor:
+    """Describe an estimate and the peaks: what the judge sees.
+
+    Logarithms of the estimate's deviation, mean, median, 95 and 99.5 % (the latter four over the 5 %
+    quantile; deviation and mean energy-weighted); its correlation with the level; logarithms of the shares
+    of 23 ms blocks whose peak is within `NEAR_DB` of the ceiling.
+
+    Shape:
+        features: `(B, F, n)`; reduction_db: `(B, 4·n)`; result: `(B, STATISTICS)`.
+    """
+    power = 10.0 ** (2.0 * _track(features, _RMS_TRACK)) * 10.0 ** (0.1 * reduction_db)
+    weight = power / power.sum(1, keepdim=True).clamp_min(1e-20)
+    low, *quantiles = torch.quantile(
+        reduction_db, torch.tensor([0.05, 0.5, 0.95, 0.995], device=reduction_db.device), dim=1
+    )
+    mean = (weight * reduction_db).sum(1)
+    moved = reduction_db - mean[:, None]
+    variance = (weight * moved.square()).sum(1)
+    level = _track(features, _RMS_TRACK)
+    level = level - (weight * level).sum(1, keepdim=True)
+    level_variance = (weight * level.square()).sum(1)
+    covariance = (weight * moved * level).sum(1)
+    correlation = covariance / (variance * level_variance + 1e-9).sqrt()
+    sizes = torch.stack([variance.sqrt(), (mean - low).clamp_min(0.0), *(q - low for q in quantiles)], dim=1)
+    return torch.cat([torch.log(sizes + 0.05), correlation[:, None], _nearness(features)], dim=1)
+
+
+def _nearness(features: torch.Tensor) -> torch.Tensor:
+    peaks = _track(features, _PEAK_TRACK)
+    blocks = max(1, peaks.shape[1] // BLOCK_SUBFRAMES)
+    block_peaks = peaks[:, : blocks * BLOCK_SUBFRAMES].reshape(len(peaks), blocks, -1).amax(2)
+    return torch.stack(
+        [torch.log10((block_peaks > -near_db / 20.0).float().mean(1) + 1e-3) for near_db in NEAR_DB], dim=1
+    )
+
+
+def _track(features: torch.Tensor, index: int) -> torch.Tensor:
+    """Find a level track among the features, as log10; shape `(B, 4·n)`."""
+    first = features.shape[1] - SUBFRAMES * (TRACKS - index)
+    return features[:, first : first + SUBFRAMES].transpose(1, 2).flatten(1)

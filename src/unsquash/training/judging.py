@@ -1,0 +1,162 @@
+"""Fit the judge of a trained network: how much of its estimate to give back, and whether that helps.
+
+`python -m unsquash.training.judging MODEL RECIPE --audio DIR --cache DIR --out FILE` runs the network as it
+is over fresh excerpts and fits only the judge, on outcomes: what a multiple of the estimate does to the
+SI-SDR is a quadratic of three numbers per excerpt, so that thousands fit at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.nn.functional as functional
+
+from unsquash.nets.gain import VERDICTS, GainNet
+from unsquash.nets.gain_loss import SQUARED_FLOOR, gain_error
+from unsquash.nets.judge import Judgement, file_statistics
+from unsquash.training.checkpoint import load_net, save_net
+from unsquash.training.codecs import available_plugins
+from unsquash.training.examples import NetExample, Source
+from unsquash.training.recipe import load_recipe
+from unsquash.training.validate import collate
+
+FIRST_NUMBER = 2_000_000
+"""Far from the examples that the network was trained on."""
+
+HELD_OUT_SHARE = 0.2
+HELPS_DB = 0.05
+
+NOTICEABLE_ERROR = 1e-3
+"""30 dB of SI-SDR: the amount is fitted to what can be heard; whether to restore at all is asked apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """What the judge sees of each excerpt, and what decides how a multiple of the estimate would do.
+
+    Shape:
+        statistics: `(N, STATISTICS)`; the rest `(N,)`: the estimate's variance, its covariance with the
+        truth and the truth's variance, energy-weighted, in nepers², and the verdict.
+    """
+
+    statistics: torch.Tensor
+    variance: torch.Tensor
+    covariance: torch.Tensor
+    untouched: torch.Tensor
+    verdict: torch.Tensor
+
+    def __getitem__(self, chosen: torch.Tensor) -> Outcomes:
+        """Return some of the excerpts."""
+        return Outcomes(
+            statistics=self.statistics[chosen],
+            variance=self.variance[chosen],
+            covariance=self.covariance[chosen],
+            untouched=self.untouched[chosen],
+            verdict=self.verdict[chosen],
+        )
+
+    def gain_db(self, amount: torch.Tensor, floor: float = SQUARED_FLOOR) -> torch.Tensor:
+        """Return what giving back `amount` times the estimate gains, in dB of SI-SDR (for small errors).
+
+        Errors below `floor`, in nepers², do not count.
+        """
+        error = self.untouched - 2.0 * amount * self.covariance + amount.square() * self.variance
+        return -10.0 * torch.log10((error.clamp_min(0.0) + floor) / (self.untouched + floor))
+
+
+@torch.no_grad()
+def observe(net: GainNet, examples: Iterable[NetExample]) -> Outcomes:
+    """Run the network over excerpts."""
+    rows: list[tuple[torch.Tensor, ...]] = []
+    device = next(net.parameters()).device
+    for example in examples:
+        batch = collate([example]).to(device)
+        conditioning = net.pool(net.embed(batch.features))
+        estimate_db = net(batch.features, conditioning)
+        nothing = torch.zeros_like(estimate_db)
+        error = gain_error(estimate_db, batch.reduction_db, batch.energy)
+        variance = gain_error(estimate_db, nothing, batch.energy).squared
+        covariance = 0.5 * (variance + error.untouched - error.squared)
+        statistics = file_statistics(batch.features, estimate_db)
+        rows.append((statistics, variance, covariance, error.untouched, batch.verdict))
+    columns = [torch.cat(column).cpu() for column in zip(*rows, strict=True)]
+    return Outcomes(
+        statistics=columns[0],
+        variance=columns[1],
+        covariance=columns[2],
+        untouched=columns[3],
+        verdict=columns[4],
+    )
+
+
+def fit_judge(net: GainNet, outcomes: Outcomes, *, seed: int, steps: int = 1200) -> float:
+    """Fit the judge on all excerpts at once, keep it as it was when best on a held-out share.
+
+    Returns the mean SI-SDR gain on that share in dB, whatever the judge's doubts.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(outcomes.verdict), generator=generator)
+    count = round(HELD_OUT_SHARE * len(order))
+    held_out, fitted = outcomes[order[:count]], outcomes[order[count:]]
+    torch.manual_seed(seed)
+    judge = net.judge
+    judge.centre.copy_(fitted.statistics.mean(0))
+    judge.spread.copy_(fitted.statistics.std(0).clamp_min(1e-3))
+    for layer in judge.layers:
+        if isinstance(layer, torch.nn.Linear):
+            layer.reset_parameters()
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.3)
+    best, lowest, gained = judge.state_dict(), float("inf"), 0.0
+    for _ in range(steps):
+        loss = _loss(judge(fitted.statistics), fitted)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        with torch.no_grad():
+            judgement = judge(held_out.statistics)
+            unseen = float(_loss(judgement, held_out))
+        if unseen < lowest:
+            lowest, gained = unseen, float(held_out.gain_db(judgement.amount).mean())
+            best = {name: value.clone() for name, value in judge.state_dict().items()}
+    judge.load_state_dict(best)
+    return gained
+
+
+def _loss(judgement: Judgement, outcomes: Outcomes) -> torch.Tensor:
+    gain_db = outcomes.gain_db(judgement.amount)
+    helps = functional.binary_cross_entropy_with_logits(
+        judgement.helps, (gain_db.detach() > HELPS_DB).to(gain_db.dtype)
+    )
+    squashed = outcomes.verdict != VERDICTS.index("none")
+    limited = functional.binary_cross_entropy_with_logits(
+        judgement.limited[squashed],
+        (outcomes.verdict[squashed] == VERDICTS.index("limited")).to(gain_db.dtype),
+    )
+    return -0.3 * outcomes.gain_db(judgement.amount, NOTICEABLE_ERROR).mean() + helps + 0.3 * limited
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m unsquash.training.judging", description=__doc__)
+    parser.add_argument("model", type=Path, help="model.safetensors as training leaves it")
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
+    parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    parser.add_argument("--examples", type=int, default=2400)
+    options = parser.parse_args(arguments)
+    recipe = load_recipe(options.recipe)
+    source = Source.of(recipe, options.audio, options.cache, available_plugins())
+    net = load_net(options.model)
+    outcomes = observe(net, islice(source.generate("train", FIRST_NUMBER, 1), options.examples))
+    print(f"mean gain on the held-out share: {fit_judge(net, outcomes, seed=recipe.seed):+.2f} dB")
+    save_net(net, options.out)
+
+
+if __name__ == "__main__":
+    main()

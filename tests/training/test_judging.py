@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from unsquash.nets.gain import GainNet, GainNetConfig
+from unsquash.nets.judge import STATISTICS
+from unsquash.training.calibrate import judge
+from unsquash.training.checkpoint import load_net, save_net
+from unsquash.training.examples import NetExample
+from unsquash.training.judging import Outcomes, fit_judge, observe
+
+CONFIG = GainNetConfig(mel_bands=8, fine_channels=4, coarse_channels=4, embedding_channels=4)
+
+
+def an_example(seed: int) -> NetExample:
+    """An excerpt whose first feature tells what was done to it."""
+    rng = np.random.default_rng(seed)
+    verdict = seed % 3
+    features = rng.standard_normal((28, 64)).astype(np.float16)
+    features[0] += 3 * (verdict - 1)
+    return NetExample(
+        features=features,
+        reduction_db=np.zeros(256, dtype=np.float16),
+        energy=np.ones(256, dtype=np.float32),
+        verdict=verdict,
+        amount_db=np.full(3, verdict, dtype=np.float32),
+    )
+
+
+def outcomes_of(seeds: range) -> Outcomes:
+    """What if the estimate were half the truth in compressed files, fair in limited ones, and wrong else?
+
+    One of the statistics tells what was done.
+    """
+    verdict = torch.tensor([seed % 3 for seed in seeds])
+    generator = torch.Generator().manual_seed(seeds[0])
+    statistics = torch.randn(len(seeds), STATISTICS, generator=generator)
+    statistics[:, 0] += 4.0 * verdict
+    return Outcomes(
+        statistics=statistics,
+        variance=torch.full((len(seeds),), 0.02),
+        covariance=torch.tensor([0.0, 0.02, 0.04])[verdict],
+        untouched=torch.tensor([0.0, 0.03, 0.1])[verdict],
+        verdict=verdict,
+    )
+
+
+def test_the_judge_learns_how_much_to_give_back_and_nothing_else_changes(tmp_path) -> None:
+    torch.manual_seed(0)
+    net = GainNet(CONFIG).eval()
+    before = {name: value.clone() for name, value in net.state_dict().items() if "judge" not in name}
+    assert fit_judge(net, outcomes_of(range(600)), seed=0) > 1.5
+    save_net(net, tmp_path / "net.safetensors")
+    net = load_net(tmp_path / "net.safetensors")
+    unseen = outcomes_of(range(600, 720))
+    with torch.no_grad():
+        judgement = net.judge(unseen.statistics)
+    helps, limited = judgement.helps > 0.0, judgement.limited > 0.0
+    assert (helps == (unseen.verdict > 0)).float().mean() > 0.9
+    assert (limited == (unseen.verdict == 1))[unseen.verdict > 0].float().mean() > 0.9
+    assert float(judgement.amount[unseen.verdict == 0].median()) < 0.3
+    assert 0.7 < float(judgement.amount[unseen.verdict == 1].median()) < 1.3
+    assert 1.5 < float(judgement.amount[unseen.verdict == 2].median()) < 2.5
+    for name, value in before.items():
+        torch.testing.assert_close(net.state_dict()[name], value, atol=1e-3, rtol=1e-2)
+
+
+def test_outcomes_are_quadratic_in_the_amount() -> None:
+    torch.manual_seed(0)
+    net = GainNet(CONFIG).eval()
+    example = an_example(1)
+    example.reduction_db[::2] = 6.0
+    outcomes = observe(net, [example])
+    assert float(outcomes.gain_db(torch.zeros(1))) == 0.0
+    best = outcomes.covariance / outcomes.variance
+    for factor in (0.5, 1.5):
+        assert float(outcomes.gain_db(factor * best)) <= float(outcomes.gain_db(best)) + 1e-6
+
+
+def test_an_unfitted_network_can_be_read(tmp_path) -> None:
+    net = GainNet(CONFIG).eval()
+    save_net(net, tmp_path / "net.safetensors")
+    again = load_net(tmp_path / "net.safetensors")
+    judged = judge(again, [an_example(0), an_example(1)])
+    assert judged.squashed.tolist() == [0.0, 1.0]
