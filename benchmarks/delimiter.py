@@ -114,13 +114,14 @@ def row(title: str, found: dict[str, float], length_s: float) -> str:
     return f"{title:34} {speed}, processor {cpu:6.1f} s, {peak:5.0f} MiB"
 
 
-def make_song(path: Path, audio: list[Path], minutes: float) -> int:
-    """Write music, driven 6 dB into a clip so that there is something to undo; return its length."""
+def make_song(path: Path, audio: list[Path], minutes: float, *, hard: bool = True) -> int:
+    """Write music, driven 6 dB into a hard or soft clip to have something to undo; return its length."""
     wanted = int(minutes * 60 * SAMPLE_RATE)
     pieces = [read_stereo(file) for file in audio] or [synthetic()]
     song = np.concatenate(pieces, axis=0)
     song = np.tile(song, (-(-wanted // len(song)), 1))[:wanted]
-    song = np.clip(song / np.abs(song).max() * 2.0, -0.97, 0.97)
+    song = song / np.abs(song).max() * 2.0
+    song = np.clip(song, -0.97, 0.97) if hard else 0.97 * np.tanh(song)
     soundfile.write(path, song, SAMPLE_RATE, "FLOAT")
     return len(song)
 

@@ -53,9 +53,9 @@ class Features(torch.nn.Module):
 
     def __init__(self, mel_bands: int, sample_rate: float) -> None:
         super().__init__()
-        filterbank = torch.tensor(mel_filterbank(mel_bands, sample_rate), dtype=torch.float32)
+        filters = torch.tensor(mel_filterbank(mel_bands, sample_rate), dtype=torch.float32)
         window = torch.hann_window(WINDOW_SAMPLES)
-        self.register_buffer("filterbank", filterbank, persistent=False)
+        self.register_buffer("filterbank", filters.repeat_interleave(2, dim=1), persistent=False)
         self.register_buffer("window", window * (2.0 / window.sum()), persistent=False)
         self.count = mel_bands + TRACKS * SUBFRAMES
 
@@ -80,9 +80,9 @@ class Features(torch.nn.Module):
 
     def _mel_power(self, windows: torch.Tensor, batch: int) -> torch.Tensor:
         """Filter a few frames; shape `(B·C, n, WINDOW_SAMPLES)` to `(B, n, bands)`."""
-        spectrum = torch.view_as_real(torch.fft.rfft(windows * self.window))
-        power = spectrum.square_().sum(-1)
-        return power.reshape(batch, -1, *power.shape[1:]).mean(1) @ self.filterbank.T
+        spectrum = torch.view_as_real(torch.fft.rfft(windows * self.window)).flatten(-2)
+        power = spectrum.square_() @ self.filterbank.T  # squares of real and imaginary parts take turns
+        return power.reshape(batch, -1, *power.shape[1:]).mean(1)
 
     def _level_tracks(self, samples: torch.Tensor) -> torch.Tensor:
         batch, _, length = samples.shape
