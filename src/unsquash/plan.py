@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -74,18 +74,18 @@ class Plan:
         stages: what to run, in order; empty means: leave the recording alone, bit for bit.
         reasons: sentences for the user.
         warnings: what the user should know before trusting the result.
+        method: `model`, `neural`, `declip`, `saved` or `none`.
     """
 
     stages: tuple[Stage, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    method: str = field(init=False)
 
-    @property
-    def method(self) -> str:
-        """`model`, `neural`, `declip`, `saved` or `none`."""
-        for stage in self.stages:
-            return _METHODS[type(stage)]
-        return "none"
+    def __post_init__(self) -> None:
+        """Name the method after the first stage."""
+        methods = [_METHODS[type(stage)] for stage in self.stages]
+        object.__setattr__(self, "method", methods[0] if methods else "none")
 
 
 def needs_network(options: RestoreOptions) -> bool:
