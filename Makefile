@@ -16,9 +16,9 @@ demo: $(VENV)/.installed
 	$(U) restore demo/compressed.wav demo/decompressed.wav --profile five/C --overwrite
 	@echo "-- before:"; $(U) compare demo/original.wav demo/compressed.wav
 	@echo "-- after:"; $(U) compare demo/original.wav demo/decompressed.wav
-	@echo; echo "== An unknown limiter, undone by the network"
+	@echo; echo "== An unknown limiter, undone by the network (asked for: left to itself it is not sure enough here)"
 	$(U) squash demo/original.wav demo/limited.wav --drive 10 --limit -1 --overwrite
-	$(U) restore demo/limited.wav demo/delimited.wav --overwrite
+	$(U) restore demo/limited.wav demo/delimited.wav --method neural --overwrite
 	@echo "-- before:"; $(U) compare demo/original.wav demo/limited.wav
 	@echo "-- after:"; $(U) compare demo/original.wav demo/delimited.wav
 	@echo; echo "Listen: demo/original.wav demo/limited.wav demo/delimited.wav"

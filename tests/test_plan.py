@@ -74,6 +74,15 @@ def test_auto_leaves_alone_what_was_not_squashed():
     assert "0.10" in plan.reasons[0]
 
 
+@pytest.mark.parametrize(("confidence", "remarks"), [(0.9, 0), (0.3, 1)])
+def test_a_doubtful_file_is_left_alone_with_a_hint(confidence, remarks):
+    verdict = Verdict("none")
+    verdict.confidence = confidence
+    plan = make_plan(diagnosis(dynamics=verdict), RestoreOptions())
+    assert plan.stages == ()
+    assert len(plan.warnings) == remarks
+
+
 def test_auto_restores_what_was_squashed_and_says_why():
     plan = make_plan(diagnosis(dynamics=Verdict("limited")), RestoreOptions())
     assert plan.method == "neural"

@@ -180,7 +180,9 @@ def _judge(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
         doubt = "" if dynamics is None else f" (probability {1.0 - dynamics.confidence:.2f})"
         if clipped:
             return Plan(stages=(declipping,), reasons=(*clipped, f"no sure sign of other squashing{doubt}"))
-        return Plan(stages=(), reasons=(f"no sure sign of noticeable squashing{doubt}",))
+        likely = dynamics is not None and dynamics.confidence < 0.5
+        remarks = ("it may be squashed all the same; --method neural restores it",) if likely else ()
+        return Plan(stages=(), reasons=(f"no sure sign of noticeable squashing{doubt}",), warnings=remarks)
     if clipped and dynamics.verdict == "limited" and diagnosis.clipping.fraction >= HEAVILY_CLIPPED:
         return Plan(stages=(declipping,), reasons=(*clipped, "which explains why it looks limited"))
     if _fits(diagnosis, neural):
