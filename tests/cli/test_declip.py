@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from tests.conftest import Run
 from unsquash.metrics import si_sdr_db
 from unsquash.units import Float64Array
 
 RATE = 44_100
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 def test_flat_tops_are_filled_in_and_nothing_else_moves(run: Run, song: Float64Array, tmp_path: Path) -> None:
