@@ -9,6 +9,7 @@ import pytest
 from unsquash.analysis.clipping import Clipping
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.analysis.fitting import CompressorFit
+from unsquash.analysis.identification import Identification
 from unsquash.analysis.levels import Levels
 from unsquash.dsp.ceilings import Ceiling
 from unsquash.dsp.compressor import CompressorParams
@@ -178,3 +179,34 @@ def test_published_profiles_link_channels_and_programs_keep_their_own():
     assert describe_compressor("five/A", {}, "off").link == "off"
     assert describe_compressor("ffmpeg-acompressor", {}, None).link == "mean"
     assert describe_compressor("ffmpeg-acompressor", {"link": "max"}, None).link == "max"
+
+
+def named(probability=0.97, **changes):
+    params = CompressorParams(threshold_db=-20.0, ratio=4.0, link="max")
+    return Identification(
+        profile="five/C", probability=probability, squashed=0.99, params=params, offset_db=1.5, **changes
+    )
+
+
+@pytest.mark.parametrize("verdict", ["none", "compressed", "limited"])
+def test_a_known_compressor_is_inverted_without_a_cap(verdict):
+    found = replace(diagnosis(dynamics=Verdict(verdict)), identification=named())
+    plan = make_plan(found, RestoreOptions())
+    assert plan.stages == (ModelInversion(params=named().params, max_gain_db=None),)
+    assert "five/C" in plan.reasons[0]
+    assert "+1.5 dB" in plan.reasons[0]
+    assert make_plan(found, RestoreOptions(method="neural")).method == "neural"
+    assert make_plan(found, RestoreOptions(link="off")).method != "model"
+
+
+@pytest.mark.parametrize(
+    "identification", [named(0.5), named(invertible=False), replace(named(), profile=None), None]
+)
+def test_a_doubtful_name_is_not_acted_upon(identification):
+    found = replace(diagnosis(dynamics=Verdict("compressed")), identification=identification)
+    assert make_plan(found, RestoreOptions()).method == "neural"
+
+
+def test_a_known_compressor_that_was_clipped_besides_is_left_to_the_network():
+    found = replace(diagnosis(dynamics=Verdict("compressed"), clipping=CLIPPED), identification=named())
+    assert make_plan(found, RestoreOptions()).method == "neural"

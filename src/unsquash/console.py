@@ -18,6 +18,7 @@ from unsquash.analysis.verdict import verdict_of
 
 if TYPE_CHECKING:
     from unsquash.analysis.diagnosis import Diagnosis
+    from unsquash.analysis.identification import Identification
     from unsquash.dsp.compressor import CompressorParams
     from unsquash.forward import FileSquash
     from unsquash.health import Health
@@ -227,7 +228,19 @@ def _levels_table(diagnosis: Diagnosis) -> Table:
         }
         for name, value in settings.items():
             table.add_row(*_named(name, value))
+    if diagnosis.identification is not None:
+        _add_identification(table, diagnosis.identification)
     return table
+
+
+def _add_identification(table: Table, found: Identification) -> None:
+    """Add the name of the compressor, or else the ranges of its settings, with their probability."""
+    table.add_row(*_named("profile", found.profile))
+    table.add_row(*_named("profile_probability", found.probability if found.profile else None))
+    for name, (low, high) in found.ranges.items():
+        stem, _, suffix = name.rpartition("_")
+        label = stem if suffix in _UNITS else name
+        table.add_row(f"{label.replace('_', ' ')}, likely", f"{low:.3g} … {high:.3g}", _UNITS.get(suffix, ""))
 
 
 def _grid() -> Table:

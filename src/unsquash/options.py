@@ -18,6 +18,8 @@ BitDepth: TypeAlias = Literal["same", "16", "24", "32f"]
 Dither: TypeAlias = Literal["auto", "tpdf", "none"]
 
 DEFAULT_MODEL = "gain-small"
+PROFILE_MODEL = "profile-small"
+PUBLISHED = "published"
 ESTIMATED_GAIN_CAP_DB = 12.0
 LUFS_RANGE = (-70.0, 0.0)
 
@@ -43,6 +45,8 @@ class RestoreOptions:
         profile: a named compressor profile (`five/A`, `ffmpeg-acompressor`, …), for `model`.
         settings: compressor settings that override the profile's, by user-facing name.
         model: name of a shipped or downloaded network, or the path of a `.safetensors` file.
+        profile_set: compressors to look for: `published`, `five`, `thirty`, the path of a CSV file, or `none`
+            to look for no compressor at all.
         strength: 0 to 1, scales the gain in dB; 0 is an exact copy.
         max_gain_db: upper limit of the applied gain. None: 12 dB for an estimated gain, no limit
             for the inversion of a compressor whose settings the user gave.
@@ -69,6 +73,7 @@ class RestoreOptions:
     profile: str | None = None
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     model: str = DEFAULT_MODEL
+    profile_set: str = PUBLISHED
     strength: float = 1.0
     max_gain_db: float | None = None
     link: Link | None = None

@@ -34,7 +34,7 @@ from unsquash.execution import Work, execute, planned
 from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, make_plan, needs_network
 from unsquash.rendering import Progress, Target, level_gain_db
-from unsquash.stages import judge_for, network_on, restored_blocks
+from unsquash.stages import judge_for, network_on, restored_blocks, suspects_of
 from unsquash.tracing import Trace
 from unsquash.tracing import trace as traced
 from unsquash.units import FloatArray, db_to_linear
@@ -278,7 +278,9 @@ def _decide(
 ) -> tuple[Diagnosis, Plan, Network | None]:
     net = network_on(options.device, options.model) if needs_network(options) else None
     judge = judge_for(net, options)
-    diagnosis = analysis.analyze(source, net=judge, fit=options.method == "auto", progress=progress)
+    is_open = judge is not None and options.method == "auto"
+    suspects = suspects_of(options.device, options.profile_set) if is_open else None
+    diagnosis = analysis.analyze(source, net=judge, fit=is_open, suspects=suspects, progress=progress)
     return diagnosis, make_plan(diagnosis, options), net
 
 

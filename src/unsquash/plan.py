@@ -123,7 +123,7 @@ def make_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
     if method == "neural":
         reasons = ("method 'neural' was asked for", *_clipping_reasons(diagnosis))
         return _unless_idle(options, Plan(stages=(neural,), reasons=reasons))
-    return _unless_idle(options, _judge(diagnosis, neural))
+    return _unless_idle(options, _judge(diagnosis, neural, options))
 
 
 def describe_compressor(
@@ -172,10 +172,12 @@ def _unless_idle(options: RestoreOptions, plan: Plan) -> Plan:
     return plan
 
 
-def _judge(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
+def _judge(diagnosis: Diagnosis, neural: NeuralInversion, options: RestoreOptions) -> Plan:
     """Choose neural, declipping alone, or nothing from the diagnosis."""
     dynamics, clipped = diagnosis.dynamics, _clipping_reasons(diagnosis)
     declipping = Declipping(ceilings=neural.ceilings, max_gain_db=neural.max_gain_db)
+    if _is_named(diagnosis, neural):
+        return _named_plan(diagnosis, options)
     if dynamics is None or dynamics.verdict == "none":
         doubt = "" if dynamics is None else f" (probability {1.0 - dynamics.confidence:.2f})"
         if clipped:
@@ -192,6 +194,24 @@ def _judge(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
         f"mean gain reduction about {dynamics.mean_gain_reduction_db:.1f} dB"
     )
     return Plan(stages=(neural,), reasons=(reason, *clipped))
+
+
+def _is_named(diagnosis: Diagnosis, neural: NeuralInversion) -> bool:
+    """Return whether a known compressor was surely at work, alone, and can be inverted."""
+    found = diagnosis.identification
+    if found is None or not neural.linked or neural.ceilings:
+        return False
+    return found.is_sure and found.invertible
+
+
+def _named_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
+    found = diagnosis.identification
+    if found is None:
+        raise RuntimeError("a known compressor was to be inverted that was not found")
+    moved = "" if found.offset_db == 0.0 else f", its level changed by {found.offset_db:+.1f} dB since"
+    reason = f"it was the compressor {found.profile} (probability {found.probability:.2f}){moved}"
+    stage = ModelInversion(params=found.params, max_gain_db=options.max_gain_db)
+    return Plan(stages=(stage,), reasons=(reason,))
 
 
 def _fits(diagnosis: Diagnosis, neural: NeuralInversion) -> bool:

@@ -41,6 +41,8 @@ COLUMNS = (
     "compressor_ratio",
     "compressor_attack_ms",
     "compressor_release_ms",
+    "profile",
+    "profile_probability",
 )
 """New ones will be added at the end only."""
 
@@ -104,6 +106,9 @@ def _findings(report: FileAnalysis) -> dict[str, Value]:
         values["compressor_ratio"] = params.ratio
         values["compressor_attack_ms"] = attack_ms
         values["compressor_release_ms"] = release_ms
+    if diagnosis.identification is not None and diagnosis.identification.profile is not None:
+        values["profile"] = diagnosis.identification.profile
+        values["profile_probability"] = diagnosis.identification.probability
     return values
 
 

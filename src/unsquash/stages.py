@@ -11,14 +11,16 @@ import numpy as np
 
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.audio import AudioSource
+from unsquash.dsp.profiles import load_profile_set
 from unsquash.engines.saved import SavedGainEngine, squashed_again
-from unsquash.options import DEFAULT_MODEL, RestoreOptions
+from unsquash.options import DEFAULT_MODEL, PROFILE_MODEL, RestoreOptions
 from unsquash.overlap import GainEngine, GainStage, UnlinkedEngine
 from unsquash.plan import Declipping, ModelInversion, NeuralInversion, Plan, SavedGain, Stage
 from unsquash.sidecar import STEP_DB, GainFile
 from unsquash.units import FloatArray, db_to_linear
 
 if TYPE_CHECKING:
+    from unsquash.analysis.identification import Suspects
     from unsquash.nets.delimiter import Delimiter
     from unsquash.nets.gain import GainNet
 
@@ -45,6 +47,24 @@ def network_on(device: str, model: str) -> Network:
     from unsquash.weights import load_net
 
     return load_net(model).to(resolve_device(device))
+
+
+@lru_cache(maxsize=2)
+def suspects_of(device: str, profile_set: str) -> Suspects | None:
+    """Load what is needed to look for known compressors; None if none is to be looked for.
+
+    Raises:
+        ModelError: the network's weights cannot be loaded.
+        OptionError: there is no such set of profiles.
+    """
+    known = load_profile_set(profile_set)
+    if not known:
+        return None
+    from unsquash.analysis.identification import Suspects  # loads torch
+    from unsquash.nets.device import resolve_device
+    from unsquash.weights import load_profile_net
+
+    return Suspects(net=load_profile_net(PROFILE_MODEL).to(resolve_device(device)), known=known)
 
 
 def judge_for(net: Network | None, options: RestoreOptions) -> GainNet | None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from unsquash.dsp.profiles import load_profile, profile_names, with_settings
+from unsquash.dsp.profiles import load_profile, load_profile_set, profile_names, with_settings
 from unsquash.errors import OptionError
 
 
@@ -52,3 +54,41 @@ def test_bad_settings_are_refused_with_a_hint(settings: dict[str, str]) -> None:
     with pytest.raises(OptionError) as caught:
         with_settings(load_profile("five/A"), settings)
     assert caught.value.hint
+
+
+def test_a_set_is_published_or_a_file_or_none(tmp_path: Path) -> None:
+    assert len(load_profile_set("published")) == 35
+    assert len(load_profile_set("thirty")) == 30
+    assert load_profile_set("none") == {}
+    own = tmp_path / "own.CSV"
+    own.write_text(
+        "name,threshold_dbfs,ratio,detector_attack_ms,detector_release_ms,gain_attack_ms,gain_release_ms,"
+        "detector_order\nbus,-18,4,10,120,,,2\nvocal,-24,3,5,5,8,90,1\n"
+    )
+    found = load_profile_set(str(own))
+    assert list(found) == ["bus", "vocal"]
+    assert (found["bus"].smoothing, found["bus"].detector_release_ms) == ("none", 120.0)
+    assert (found["vocal"].smoothing, found["vocal"].detector, found["vocal"].release_ms) == (
+        "linear",
+        "peak",
+        90.0,
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "name\nx\n", "name,threshold_dbfs,ratio,detector_attack_ms,detector_release_ms,gain_attack_ms,"
+     "gain_release_ms,detector_order\nx,loud,4,1,1,1,1,2\n"],
+)  # fmt: skip
+def test_a_file_that_is_no_set_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "bad.csv"
+    file.write_text(text)
+    with pytest.raises(OptionError, match=r"bad\.csv"):
+        load_profile_set(str(file))
+
+
+def test_an_unknown_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="forty"):
+        load_profile_set("forty")
+    with pytest.raises(OptionError, match=r"absent\.csv"):
+        load_profile_set(str(tmp_path / "absent.csv"))

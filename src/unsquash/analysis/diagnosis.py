@@ -15,9 +15,13 @@ from unsquash.units import db_to_linear
 if TYPE_CHECKING:
     from unsquash.analysis.dynamics import Dynamics, Hearing
     from unsquash.analysis.fitting import CompressorFit
+    from unsquash.analysis.identification import Identification, Suspects
     from unsquash.nets.gain import GainNet
 
 Progress = Callable[[str, int, int], None]
+
+SUSPICIOUS = 0.3
+"""Probability of having been squashed from which on compressors are looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,8 @@ class Diagnosis:
         bandwidth_hz: above it there is nothing; None for silence.
         dynamics: what the analyzer thinks was done; None when it was not asked.
         compressor: the compressor that explains what the network hears best; None when it was not sought.
+        identification: which compressor it was, by name or by ranges of its settings; None when it was not
+            sought.
         hearing: what the neural engine needs to know about the whole file.
     """
 
@@ -38,6 +44,7 @@ class Diagnosis:
     bandwidth_hz: float | None
     dynamics: Dynamics | None = None
     compressor: CompressorFit | None = None
+    identification: Identification | None = None
     hearing: Hearing | None = field(default=None, repr=False, compare=False)
 
 
@@ -46,6 +53,7 @@ def analyze(
     *,
     net: GainNet | None = None,
     fit: bool = False,
+    suspects: Suspects | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Examine a recording; with a network also its dynamics.
@@ -56,6 +64,7 @@ def analyze(
         source: the recording.
         net: the gain network; None skips the judgement of the dynamics (and torch).
         fit: whether to look for the settings of a compressor, if the dynamics look compressed.
+        suspects: known compressors to look for, if the dynamics may be squashed.
         progress: called with `("analyze", samples done, samples in all)`.
     """
     info = source.info
@@ -81,4 +90,15 @@ def analyze(
         from unsquash.analysis.fitting import fit_compressor
 
         fitted = fit_compressor(seen.windows)
-    return replace(found, dynamics=seen.dynamics, compressor=fitted, hearing=seen.hearing)
+    identification = None
+    if suspects is not None and seen.dynamics.squashed_probability >= SUSPICIOUS:
+        from unsquash.analysis.identification import seek
+
+        identification = seek(source, suspects)
+    return replace(
+        found,
+        dynamics=seen.dynamics,
+        compressor=fitted,
+        identification=identification,
+        hearing=seen.hearing,
+    )

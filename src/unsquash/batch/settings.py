@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from unsquash.batch.tasks import Failure, Outcome
+from unsquash.dsp.profiles import load_profile_set
 from unsquash.errors import OptionError
 from unsquash.options import RestoreOptions
 from unsquash.pipeline import FileAnalysis
@@ -91,6 +92,7 @@ def preflight(options: RestoreOptions, *, album: bool) -> str | None:
         raise OptionError("headerless samples and saved gains are for single files", hint="leave --album out")
     if options.profile is not None or options.settings:
         describe_compressor(options.profile, options.settings, options.link)
+    load_profile_set(options.profile_set)
     if not needs_network(options):
         return None
     from unsquash.weights import digest_of, find_entry, obtain

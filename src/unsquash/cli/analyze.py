@@ -11,7 +11,7 @@ import typer
 from unsquash.cli import flags, many
 from unsquash.cli.exits import SQUASHED
 from unsquash.errors import OptionError
-from unsquash.options import DEFAULT_MODEL, RestoreOptions
+from unsquash.options import DEFAULT_MODEL, PUBLISHED, RestoreOptions
 
 if TYPE_CHECKING:
     from unsquash.live import Results
@@ -29,6 +29,7 @@ def analyze(
     null: flags.Null = False,
     input_format: flags.InputFormat = None,
     model: flags.Model = DEFAULT_MODEL,
+    profile_set: flags.ProfileSet = PUBLISHED,
     model_dir: flags.ModelDir = None,
     offline: flags.Offline = False,
     device: flags.Device = "auto",
@@ -63,7 +64,7 @@ def analyze(
     from unsquash.pipeline import analyze_file
 
     results = _results(json=json, json_lines=json_lines, csv=csv)
-    options = RestoreOptions(model=model, device=device, input_format=input_format)
+    options = RestoreOptions(model=model, profile_set=profile_set, device=device, input_format=input_format)
     style = many.parse_style(progress, no_progress=no_progress)
     listed = many.listed_names(files_from, null=null)
     names = inputs or []

@@ -25,6 +25,14 @@ Profile: TypeAlias = Annotated[
     str | None,
     typer.Option("--profile", metavar="NAME", help="Compressor profile; see 'unsquash presets list'."),
 ]
+ProfileSet: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--profile-set",
+        metavar="SET|FILE.csv",
+        help="Compressors to look for: published, five, thirty, your own CSV, or none.",
+    ),
+]
 Settings: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

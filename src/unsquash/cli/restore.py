@@ -13,7 +13,14 @@ from typer.core import TyperCommand
 from unsquash.batch.names import DEFAULT_TEMPLATE, Naming
 from unsquash.cli import flags, many
 from unsquash.errors import OptionError
-from unsquash.options import DEFAULT_MODEL, RestoreOptions, parse_level, parse_position, parse_settings
+from unsquash.options import (
+    DEFAULT_MODEL,
+    PUBLISHED,
+    RestoreOptions,
+    parse_level,
+    parse_position,
+    parse_settings,
+)
 
 if TYPE_CHECKING:
     from unsquash.batch.settings import BatchOptions
@@ -83,6 +90,7 @@ def restore(
         bool, typer.Option("--undo", help="Take that gain back: restored in, squashed out.")
     ] = False,
     model: flags.Model = DEFAULT_MODEL,
+    profile_set: flags.ProfileSet = PUBLISHED,
     model_dir: flags.ModelDir = None,
     offline: flags.Offline = False,
     device: flags.Device = "auto",
@@ -135,6 +143,7 @@ def restore(
         start=None if start is None else parse_position(start),
         end=None if end is None else parse_position(end),
         model=model,
+        profile_set=profile_set,
         device=device,
         seed=seed,
         tags=not no_tags,

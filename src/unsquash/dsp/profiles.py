@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from unsquash.dsp.compressor import CHOICES, CompressorParams
 from unsquash.errors import OptionError
@@ -145,18 +146,62 @@ def _number(name: str, text: str) -> float:
         ) from None
 
 
+def load_profile_set(name: str) -> dict[str, CompressorParams]:
+    """Return a set of profiles to look for: `published`, `five`, `thirty`, `none`, or a CSV file's.
+
+    The file has the columns of the published sets: name, threshold_dbfs, ratio, detector_attack_ms,
+    detector_release_ms, gain_attack_ms, gain_release_ms, detector_order. No gain times: no gain smoothing.
+
+    Raises:
+        OptionError: there is no such set, or its file cannot be understood.
+
+    Example:
+        >>> list(load_profile_set("five"))
+        ['five/A', 'five/B', 'five/C', 'five/D', 'five/E']
+    """
+    if name == "none":
+        return {}
+    if name in ("published", *_SETS):
+        groups = _SETS if name == "published" else (name,)
+        return {f"{group}/{row}": params for group in groups for row, params in _read_set(group).items()}
+    path = Path(name)
+    if path.suffix.lower() != ".csv":
+        raise OptionError(
+            f"no set of profiles is called {name!r}",
+            hint=f"Known are published, {', '.join(_SETS)} and none; or name a .csv file.",
+        )
+    try:
+        with path.open(encoding="utf-8", newline="") as table:
+            profiles = _read_rows(table)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OptionError(
+            f"{path} is no set of profiles: {error!r}",
+            hint="Write it like profiles/five.csv: name,threshold_dbfs,ratio,detector_attack_ms,…",
+        ) from error
+    if not profiles:
+        raise OptionError(f"there are no profiles in {path}", hint="One row for each, under a header.")
+    return profiles
+
+
 @cache
 def _read_set(name: str) -> dict[str, CompressorParams]:
     with (files("unsquash.dsp") / "data" / f"{name}.csv").open(encoding="utf-8") as table:
-        return {
-            row["name"]: CompressorParams(
-                threshold_db=float(row["threshold_dbfs"]),
-                ratio=float(row["ratio"]),
-                detector_attack_ms=float(row["detector_attack_ms"]),
-                detector_release_ms=float(row["detector_release_ms"]),
-                attack_ms=float(row["gain_attack_ms"]),
-                release_ms=float(row["gain_release_ms"]),
-                detector="rms" if row["detector_order"] == "2" else "peak",
-            )
-            for row in csv.DictReader(table)
-        }
+        return _read_rows(table)
+
+
+def _read_rows(table: Iterable[str]) -> dict[str, CompressorParams]:
+    return {row["name"]: _read_row(row) for row in csv.DictReader(table)}
+
+
+def _read_row(row: Mapping[str, str]) -> CompressorParams:
+    smoothed = bool(row["gain_attack_ms"] or row["gain_release_ms"])
+    return CompressorParams(
+        threshold_db=float(row["threshold_dbfs"]),
+        ratio=float(row["ratio"]),
+        detector_attack_ms=float(row["detector_attack_ms"]),
+        detector_release_ms=float(row["detector_release_ms"]),
+        attack_ms=float(row["gain_attack_ms"]) if smoothed else 0.0,
+        release_ms=float(row["gain_release_ms"]) if smoothed else 0.0,
+        detector="rms" if row["detector_order"] == "2" else "peak",
+        smoothing="linear" if smoothed else "none",
+    )

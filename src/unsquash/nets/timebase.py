@@ -16,6 +16,7 @@ import soxr
 
 from unsquash.nets.features import SUBFRAME_SAMPLES
 from unsquash.nets.gain import QUANTUM_SAMPLES, GainNetConfig
+from unsquash.nets.profile import ProfileNetConfig
 from unsquash.units import Float64Array, FloatArray
 
 RESAMPLER_EDGE_QUANTA = 2
@@ -30,7 +31,7 @@ class Timebase:
     """Samples of the file per `QUANTUM_SAMPLES` of the network."""
 
     @staticmethod
-    def between(sample_rate: int, config: GainNetConfig) -> Timebase:
+    def between(sample_rate: int, config: GainNetConfig | ProfileNetConfig) -> Timebase:
         """Choose the conversion for a file.
 
         Example:

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from unsquash.nets.gain import GainNet, GainNetConfig, build_gain_net
+from unsquash.nets.profile import ProfileNet, build_profile_net
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,14 +24,15 @@ class Progress:
     examples: int = 0
 
 
-def save_net(net: GainNet, path: Path) -> None:
+def save_net(net: GainNet | ProfileNet, path: Path) -> None:
     """Write a network, its matrices as 16-bit floats, with its sizes as metadata; the file appears whole."""
+    kind = "gain" if isinstance(net, GainNet) else "profile"
     tensors = {
         name: tensor.detach().cpu().to(torch.float16 if tensor.ndim > 1 else torch.float32).contiguous()
         for name, tensor in net.state_dict().items()
         if tensor.is_floating_point()
     }
-    _save(tensors, path, {"network": "gain", "config": net.config.to_json()})
+    _save(tensors, path, {"network": kind, "config": net.config.to_json()})
 
 
 def load_net(path: Path) -> GainNet:
@@ -46,8 +49,20 @@ def load_net(path: Path) -> GainNet:
     return build_gain_net(config_json, judge | tensors)
 
 
+def load_profile_net(path: Path) -> ProfileNet:
+    """Read a profile network, ready to run.
+
+    Raises:
+        WeightsCorruptError: The file is of another kind or size.
+    """
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        config_json = file.metadata()["config"]
+    return build_profile_net(config_json, tensors)
+
+
 def save_state(
-    net: GainNet, average: GainNet, optimizer: torch.optim.Optimizer, progress: Progress, path: Path
+    net: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, path: Path
 ) -> None:
     """Write everything a resumed training needs."""
     tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
@@ -59,7 +74,7 @@ def save_state(
     _save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path, {"progress": progress_json})
 
 
-def load_state(net: GainNet, average: GainNet, optimizer: torch.optim.Optimizer, path: Path) -> Progress:
+def load_state(net: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, path: Path) -> Progress:
     """Read what `save_state` wrote into the given objects."""
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)

@@ -13,6 +13,7 @@ import queue
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,9 @@ from unsquash.training.degrade import Example, degrade
 from unsquash.training.mixes import Mixer
 from unsquash.training.recipe import Recipe
 from unsquash.units import Float64Array
+
+Made = TypeVar("Made")
+Made_co = TypeVar("Made_co", covariant=True)
 
 EXCERPT_SAMPLES = 688 * QUANTUM_SAMPLES
 """16 s: half of it is the excerpt of a training step, all of it the 'file' that conditions the network."""
@@ -140,12 +144,19 @@ class Source:
         return generate(tracks, features, seed=seed, first=first, step=step, plugin_share=self.plugin_share)
 
 
-class Workers:
+class Generator(Protocol[Made_co]):
+    """What makes examples."""
+
+    def generate(self, part: Part, first: int, step: int) -> Iterator[Made_co]:
+        """Generate examples `first`, `first + step`, … without end."""
+
+
+class Workers(Generic[Made]):
     """Background processes that generate training examples without end."""
 
-    def __init__(self, source: Source, count: int, first: int) -> None:
+    def __init__(self, source: Generator[Made], count: int, first: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self._queue: multiprocessing.Queue[NetExample] = context.Queue(maxsize=8)
+        self._queue: multiprocessing.Queue[Made] = context.Queue(maxsize=8)
         self._processes = [
             context.Process(target=_work, args=(source, first + i, count, self._queue), daemon=True)
             for i in range(count)
@@ -153,7 +164,7 @@ class Workers:
         for process in self._processes:
             process.start()
 
-    def take(self, *, wait: bool) -> NetExample | None:
+    def take(self, *, wait: bool) -> Made | None:
         """Take one example; None if none is ready and `wait` is false."""
         try:
             return self._queue.get(block=wait, timeout=300)
@@ -167,7 +178,7 @@ class Workers:
             process.join()
 
 
-def _work(source: Source, first: int, step: int, examples: multiprocessing.Queue[NetExample]) -> None:
+def _work(source: Generator[Made], first: int, step: int, examples: multiprocessing.Queue[Made]) -> None:
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
     trainer = multiprocessing.parent_process()

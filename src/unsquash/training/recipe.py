@@ -53,13 +53,14 @@ def load_recipe(path: Path) -> Recipe:
     """
     try:
         values = tomllib.loads(path.read_text())
-        net = GainNetConfig(**_tuples(values.pop("net", {})))
-        return Recipe(net=net, **_tuples(values))
+        net = GainNetConfig(**tuples(values.pop("net", {})))
+        return Recipe(net=net, **tuples(values))
     except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
         raise OptionError(
             f"cannot use the recipe {path}: {error}", hint="See models/*/recipe.toml."
         ) from error
 
 
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+def tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Turn the lists of a table into tuples, as configurations hold them."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -151,7 +151,7 @@ def train(
         producers.stop()
 
 
-def _refill(pool: Pool, producers: Workers, *, wait: bool) -> None:
+def _refill(pool: Pool, producers: Workers[NetExample], *, wait: bool) -> None:
     example = producers.take(wait=wait)
     while example is not None:
         pool.add(example)

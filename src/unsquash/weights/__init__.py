@@ -5,7 +5,7 @@
 
 from unsquash.weights.export import export
 from unsquash.weights.importing import import_file
-from unsquash.weights.loading import digest_of, load_gain_net, load_net, read_gain_net
+from unsquash.weights.loading import digest_of, load_gain_net, load_net, load_profile_net, read_gain_net
 from unsquash.weights.manifest import (
     FileSource,
     HubSource,
@@ -34,6 +34,7 @@ __all__ = [
     "list_entries",
     "load_gain_net",
     "load_net",
+    "load_profile_net",
     "obtain",
     "pull",
     "read_gain_net",

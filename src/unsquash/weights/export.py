@@ -51,7 +51,7 @@ def export(
     config = json.loads(stored.config_json)
     entry = WeightsEntry(
         name=folder.name,
-        task="gain",
+        task="compressor" if stored.network == "profile" else "gain",
         network=stored.network,
         sha256=hashlib.sha256(data).hexdigest(),
         bytes=len(data),

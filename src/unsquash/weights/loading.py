@@ -14,16 +14,42 @@ from unsquash.weights.tensors import build, from_bytes
 if TYPE_CHECKING:
     from unsquash.nets.delimiter import Delimiter
     from unsquash.nets.gain import GainNet
+    from unsquash.nets.profile import ProfileNet
+    from unsquash.weights.tensors import AnyNet
 
 
 def load_net(model: str) -> GainNet | Delimiter:
-    """Load a network by its name, fetching its weights where they are missing, or from a `.safetensors` path.
+    """Load a gain network by its name, fetching its weights where they are missing, or from a path.
 
     Raises:
         UnknownModelError: no such name.
         WeightsUnavailableError: no such file, or it cannot be fetched.
         WeightsCorruptError: the file is damaged or holds something else.
+        ModelError: the network estimates something else.
     """
+    from unsquash.nets.profile import ProfileNet
+
+    net = _any_net(model)
+    if isinstance(net, ProfileNet):
+        raise ModelError(f"'{model}' names compressors and estimates no gain", hint="choose a gain network")
+    return net
+
+
+def load_profile_net(model: str) -> ProfileNet:
+    """Load a network that tells which compressor was at work.
+
+    Raises:
+        ModelError: as `load_net`, and where the network is of another kind.
+    """
+    from unsquash.nets.profile import ProfileNet
+
+    net = _any_net(model)
+    if not isinstance(net, ProfileNet):
+        raise ModelError(f"'{model}' cannot name compressors", hint="choose a model of the network 'profile'")
+    return net
+
+
+def _any_net(model: str) -> AnyNet:
     path = Path(model)
     if path.suffix == ".safetensors":
         return _network(_read(path), str(path))
@@ -65,11 +91,11 @@ def digest_of(model: str) -> str:
     return find_entry(model).sha256
 
 
-def _network(data: bytes, name: str) -> GainNet | Delimiter:
+def _network(data: bytes, name: str) -> AnyNet:
     return build(from_bytes(data, name), name)
 
 
-def _gain_net(net: GainNet | Delimiter, name: str) -> GainNet:
+def _gain_net(net: AnyNet, name: str) -> GainNet:
     from unsquash.nets.gain import GainNet
 
     if not isinstance(net, GainNet):

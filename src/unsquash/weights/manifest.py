@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from unsquash.errors import OptionError, UnknownModelError, WeightsCorruptError
 
 MANIFEST = Path(__file__).parents[1] / "weights.toml"
-NETWORKS = ("gain", "delimiter")
+NETWORKS = ("gain", "delimiter", "profile")
 
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")

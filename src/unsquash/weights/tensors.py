@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from unsquash.errors import WeightsCorruptError
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from unsquash.nets.delimiter import Delimiter
     from unsquash.nets.gain import GainNet
+    from unsquash.nets.profile import ProfileNet
+
+    AnyNet: TypeAlias = GainNet | Delimiter | ProfileNet
 
 _BLANK = "0" * 64
 _DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16"}
@@ -91,7 +94,7 @@ def from_bytes(data: bytes, name: str) -> Stored:
     )
 
 
-def build(stored: Stored, name: str) -> GainNet | Delimiter:
+def build(stored: Stored, name: str) -> AnyNet:
     """Make the network that stored tensors fill, ready to run.
 
     Args:
@@ -107,7 +110,7 @@ def build(stored: Stored, name: str) -> GainNet | Delimiter:
         raise WeightsCorruptError(f"{name} cannot be used: {error}", hint=error.hint) from error
 
 
-def _build(stored: Stored) -> GainNet | Delimiter:
+def _build(stored: Stored) -> AnyNet:
     _check_sizes(stored)
     tensors = {name: _single(tensor) for name, tensor in stored.tensors.items()}
     if stored.network == "delimiter":
@@ -118,6 +121,10 @@ def _build(stored: Stored) -> GainNet | Delimiter:
         from unsquash.nets.gain import build_gain_net
 
         return build_gain_net(stored.config_json, tensors)
+    if stored.network == "profile":
+        from unsquash.nets.profile import build_profile_net
+
+        return build_profile_net(stored.config_json, tensors)
     raise WeightsCorruptError(f"no network is called '{stored.network}'", hint="a newer unsquash may know it")
 
 

@@ -1,0 +1,47 @@
+"""A few seconds here and there: what is known of a recording's compressor is known from excerpts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unsquash.audio import AudioSource
+from unsquash.nets.gain import QUANTUM_SAMPLES
+from unsquash.nets.profile import EXCERPT_SAMPLES
+from unsquash.nets.timebase import Timebase
+from unsquash.units import Float64Array
+
+EXCERPTS = 6
+SHORTEST_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """Five seconds of a recording.
+
+    Shape:
+        samples: `(C, EXCERPT_SAMPLES)` at the network's rate, full scale 1.
+    """
+
+    samples: Float64Array
+    is_first: bool
+    """It is the recording's beginning, where a compressor may have been at rest."""
+
+
+def read_excerpts(source: AudioSource, timebase: Timebase) -> list[Excerpt]:
+    """Read up to `EXCERPTS` excerpts spread evenly over a recording, the first at its beginning.
+
+    What is silent is left out; a recording shorter than `SHORTEST_S` has none.
+    """
+    info, quantum = source.info, timebase.quantum_samples
+    length = min(EXCERPT_SAMPLES // QUANTUM_SAMPLES, info.frames // quantum) * quantum
+    if length < SHORTEST_S * info.sample_rate:
+        return []
+    count = max(1, min(EXCERPTS, info.frames // length))
+    excerpts = []
+    for start in np.linspace(0, info.frames - length, count).astype(int):
+        samples = timebase.to_net(source.read(int(start), int(start) + length)).astype(np.float64)
+        if np.abs(samples).max() > 0.0:
+            excerpts.append(Excerpt(samples=samples, is_first=bool(start == 0)))
+    return excerpts

@@ -1,0 +1,222 @@
+"""Which compressor made this recording? Known ones by name, others by a search of their settings.
+
+The profile network gives, for any compressor, the logarithm of how much more likely the recording is if that
+compressor made it than if nothing was done. What is known of several excerpts is added. The known compressors
+are asked at the recording's own level and, because its level may have been changed since, at others; the rest
+of the space of settings is searched by a population that narrows (the cross-entropy method) and then weighed,
+so that the settings come with ranges and every hypothesis with a probability.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from unsquash.analysis.candidates import candidate_curves_db, stepped_level
+from unsquash.analysis.excerpts import Excerpt, read_excerpts
+from unsquash.analysis.searching import Ranges, Scorer, shifted, softmax
+from unsquash.analysis.searching import search as find_settings
+from unsquash.analysis.space import NOTHING
+from unsquash.audio import AudioSource
+from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.inverse import invert
+from unsquash.errors import InversionError
+from unsquash.nets.profile import ProfileNet
+from unsquash.nets.scoring import EncodedExcerpt, one_thread
+from unsquash.nets.timebase import Timebase
+from unsquash.units import Float64Array
+
+TEMPER = 0.6
+"""Excerpts of one recording do not tell independent things; calibrated on held-out tracks."""
+
+OFFSETS_DB = tuple(float(offset) for offset in range(-24, 25, 3))
+FINE_OFFSETS_DB = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
+UNCHANGED_SHARE = 0.5
+"""How probable it is, before looking, that the level was not changed since."""
+
+KEPT, KEPT_CLOSELY = 36, 5
+
+NAMED_PROBABILITY = 0.9
+"""From which on a known compressor is taken for granted; see the reliability table in docs/training.md."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identification:
+    """What is known about the compressor.
+
+    Attributes:
+        profile: name of the known compressor; None where none of them explains the recording best.
+        probability: of that profile, or that it was none of those that are known but a compressor, 0…1.
+        squashed: probability that any compressor was at work, 0…1.
+        params: its settings, for the recording at its present level.
+        offset_db: by how much the level was changed after a known compressor.
+        ranges: of the settings found by search, 80 % credible: threshold_db, ratio and the times in ms.
+        invertible: the exact inverse was tried on the whole recording, or need not be.
+    """
+
+    profile: str | None
+    probability: float
+    squashed: float
+    params: CompressorParams
+    offset_db: float = 0.0
+    ranges: Ranges = field(default_factory=dict)
+    invertible: bool = True
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether a known compressor is taken for granted."""
+        return self.profile is not None and self.probability >= NAMED_PROBABILITY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspects:
+    """What to look for, and the network that tells."""
+
+    net: ProfileNet
+    known: Mapping[str, CompressorParams]
+
+
+def seek(source: AudioSource, suspects: Suspects) -> Identification | None:
+    """Look for the compressor of a recording; None if it is too short or silent.
+
+    A known one that is sure is inverted once over all of the recording, to see whether that is stable.
+    """
+    excerpts = read_excerpts(source, Timebase.between(source.info.sample_rate, suspects.net.config))
+    if not excerpts:
+        return None
+    with one_thread():
+        found = identify(excerpts, suspects.net, suspects.known)
+    if not found.is_sure:
+        return found
+    linked = dataclasses.replace(found, params=dataclasses.replace(found.params, link="max"))
+    return dataclasses.replace(linked, invertible=_is_invertible(source, linked.params))
+
+
+def _is_invertible(source: AudioSource, params: CompressorParams) -> bool:
+    state = None
+    try:
+        for block in source.blocks():
+            state = invert(block, source.info.sample_rate, params, state).state
+    except InversionError:
+        return False
+    return True
+
+
+def identify(
+    excerpts: Sequence[Excerpt],
+    net: ProfileNet,
+    known: Mapping[str, CompressorParams],
+    *,
+    search: bool = True,
+    seed: int = 0,
+) -> Identification:
+    """Weigh all known compressors, and with `search` all others, against each other and against nothing.
+
+    Args:
+        excerpts: of one recording, at least one.
+        net: the profile network.
+        known: settings by name, for a recording whose level was not changed since.
+        search: whether to look beyond the known ones.
+        seed: of the search.
+    """
+    heard = [_Heard(excerpt, net) for excerpt in excerpts]
+    few, all_of_them = _scorer(heard[len(heard) // 2 :][:1]), _scorer(heard)
+    named = _score_known(known, few, all_of_them)
+    peak_dbfs = 20.0 * np.log10(max(float(np.abs(e.samples).max(initial=0.0)) for e in excerpts) + 1e-12)
+    found = find_settings(few, all_of_them, peak_dbfs, np.random.default_rng(seed)) if search else None
+    evidences = [0.0, named.evidence if known else -np.inf, found.evidence if found else -np.inf]
+    shares = softmax(np.array(evidences))
+    squashed = 1.0 - float(shares[0])
+    if known and (found is None or shares[1] >= shares[2]):
+        best = max(named.by_name, key=lambda name: named.by_name[name])
+        within = softmax(np.array(list(named.by_name.values())))
+        offset_db, params = named.best[best]
+        return Identification(
+            profile=best,
+            probability=float(shares[1] * within[list(named.by_name).index(best)]),
+            squashed=squashed,
+            params=params,
+            offset_db=offset_db,
+        )
+    if found is None:
+        raise ValueError("nothing was to be considered")
+    return Identification(
+        profile=None,
+        probability=float(shares[2]),
+        squashed=squashed,
+        params=found.params,
+        ranges=found.ranges,
+    )
+
+
+class _Heard:
+    """An excerpt, looked at once."""
+
+    def __init__(self, excerpt: Excerpt, net: ProfileNet) -> None:
+        self._level = stepped_level(np.abs(excerpt.samples).max(axis=0))
+        self._encoded = EncodedExcerpt(excerpt.samples, net)
+        self._states = (False, True) if excerpt.is_first else (False,)
+
+    def log_ratios(self, candidates: Sequence[CompressorParams]) -> Float64Array:
+        """Return ln p(excerpt | candidate) / p(excerpt | nothing done); shape `(K,)`."""
+        views = []
+        for from_rest in self._states:
+            curves = candidate_curves_db(self._level, [NOTHING, *candidates], from_rest=from_rest)
+            scores = self._encoded.scores(curves, from_rest=from_rest)
+            views.append(scores[1:] - scores[0])
+        return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
+
+
+def _scorer(heard: Sequence[_Heard]) -> Scorer:
+    def score(candidates: Sequence[CompressorParams]) -> Float64Array:
+        tempered = len(heard) ** (TEMPER - 1.0)
+        return np.asarray(tempered * np.sum([one.log_ratios(candidates) for one in heard], axis=0))
+
+    return score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """Evidence for all that is known, and of each its own with its best offset and settings."""
+
+    evidence: float
+    by_name: Mapping[str, float]
+    best: Mapping[str, tuple[float, CompressorParams]]
+
+
+def _score_known(known: Mapping[str, CompressorParams], few: Scorer, all_of_them: Scorer) -> _Known:
+    """Score every known compressor as it is and with the level changed since, the better ones twice."""
+    wanted = [(name, offset) for name in known for offset in OFFSETS_DB if _shift(known[name], offset)]
+    if not wanted:
+        return _Known(evidence=-np.inf, by_name={}, best={})
+
+    def scored(ways: Sequence[tuple[str, float]], scorer: Scorer) -> dict[tuple[str, float], float]:
+        possible = [(name, offset) for name, offset in dict.fromkeys(ways) if _shift(known[name], offset)]
+        scores = scorer([shifted(known[name], offset) for name, offset in possible])
+        return dict(zip(possible, map(float, scores), strict=True))
+
+    rough = scored(wanted, few)
+    ahead = sorted(rough, key=lambda way: -rough[way])[:KEPT]
+    scores = scored([*ahead, *((name, 0.0) for name in known)], all_of_them)
+    ahead = sorted(scores, key=lambda way: -scores[way])[:KEPT_CLOSELY]
+    scores |= scored([(name, at + offset) for name, at in ahead for offset in FINE_OFFSETS_DB], all_of_them)
+    prior = {True: np.log(UNCHANGED_SHARE), False: np.log((1.0 - UNCHANGED_SHARE) / (len(OFFSETS_DB) - 1))}
+    by_name: dict[str, float] = dict.fromkeys(known, -np.inf)
+    best: dict[str, tuple[float, CompressorParams]] = {}
+    top: dict[str, float] = {}
+    for (name, offset), score in scores.items():
+        weight = score + prior[offset == 0.0]
+        by_name[name] = float(np.logaddexp(by_name[name], weight))
+        if weight > top.get(name, -np.inf):
+            top[name] = weight
+            best[name] = (offset, shifted(known[name], offset))
+    evidence = float(np.logaddexp.reduce(list(by_name.values())) - np.log(len(known)))
+    return _Known(evidence=evidence, by_name=by_name, best=best)
+
+
+def _shift(params: CompressorParams, offset_db: float) -> bool:
+    """Return whether a compressor's threshold, moved, still is a level."""
+    return params.threshold_db + offset_db <= 0.0

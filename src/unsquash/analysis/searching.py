@@ -1,0 +1,94 @@
+"""Settings searched for: a population that narrows, and what it knows in the end.
+
+Source:
+    Rubinstein & Kroese, The Cross-Entropy Method, 2004.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unsquash.analysis.space import LOWEST, compressor_at
+from unsquash.dsp.compressor import CompressorParams
+from unsquash.units import Float64Array
+
+FIRST_POPULATION, POPULATION, ELITE = 192, 64, 14
+ROUGH_ROUNDS, ROUNDS = 3, 5
+LEAST_SPREAD = 0.02
+
+Ranges = Mapping[str, tuple[float, float]]
+Scorer = Callable[[Sequence[CompressorParams]], Float64Array]
+"""Candidates to logarithms of their likelihoods, up to a constant; shape `(K,)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The compressor that a search found, with 80 % ranges and the evidence for it."""
+
+    evidence: float
+    params: CompressorParams
+    ranges: Ranges
+
+
+def search(few: Scorer, all_of_them: Scorer, peak_dbfs: float, rng: np.random.Generator) -> Found:
+    """Narrow a population, with and without gain smoothing, and weigh the last one."""
+    branches = [_narrow(few, all_of_them, peak_dbfs, rng, smoothed=smoothed) for smoothed in (True, False)]
+    evidence = float(np.logaddexp.reduce([branch.evidence for branch in branches]) - np.log(len(branches)))
+    best = max(branches, key=lambda branch: branch.evidence)
+    return dataclasses.replace(best, evidence=evidence)
+
+
+def _narrow(
+    few: Scorer, all_of_them: Scorer, peak_dbfs: float, rng: np.random.Generator, *, smoothed: bool
+) -> Found:
+    def settings(places: Float64Array) -> list[CompressorParams]:
+        return [shifted(compressor_at(place, smoothed=smoothed), peak_dbfs) for place in places]
+
+    places = rng.random((FIRST_POPULATION, LOWEST.size))
+    scores = few(settings(places))
+    centre, spread = places.mean(axis=0), places.std(axis=0)
+    for turn in range(ROUNDS):
+        elite = places[np.argsort(-scores)[:ELITE]]
+        centre, spread = elite.mean(axis=0), np.maximum(1.2 * elite.std(axis=0), LEAST_SPREAD)
+        places = centre + spread * rng.standard_normal((POPULATION, LOWEST.size))
+        places = np.clip(places, 0.0, 1.0)
+        scores = (few if turn < ROUGH_ROUNDS else all_of_them)(settings(places))
+    log_density = (
+        -0.5 * np.square((places - centre) / spread).sum(axis=1) - np.log(spread * np.sqrt(2.0 * np.pi)).sum()
+    )
+    log_weights = scores - log_density
+    weights = softmax(log_weights)
+    middle = weights @ places
+    return Found(
+        evidence=float(np.logaddexp.reduce(log_weights) - np.log(len(places))),
+        params=settings(middle[None])[0],
+        ranges=_ranges(settings(places), weights),
+    )
+
+
+def _ranges(candidates: Sequence[CompressorParams], weights: Float64Array) -> Ranges:
+    names = ["threshold_db", "ratio", "detector_attack_ms", "detector_release_ms"]
+    names += ["attack_ms", "release_ms"] if candidates[0].smoothing != "none" else ["knee_db"]
+    return {name: _quantiles([getattr(c, name) for c in candidates], weights) for name in names}
+
+
+def _quantiles(values: Sequence[float], weights: Float64Array) -> tuple[float, float]:
+    order = np.argsort(values)
+    below = np.cumsum(weights[order]) - 0.5 * weights[order]
+    low, high = np.interp([0.1, 0.9], below, np.asarray(values)[order])
+    return float(low), float(high)
+
+
+def shifted(params: CompressorParams, offset_db: float) -> CompressorParams:
+    """Return the compressor for a recording whose level was changed by so much."""
+    return dataclasses.replace(params, threshold_db=min(0.0, params.threshold_db + offset_db))
+
+
+def softmax(logarithms: Float64Array) -> Float64Array:
+    """Return weights of sum 1 from their logarithms."""
+    powers = np.exp(logarithms - logarithms.max())
+    return np.asarray(powers / powers.sum())

@@ -1,0 +1,58 @@
+"""Scores of many candidates for one excerpt: numpy in, numpy out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from unsquash.dsp.curve_kernels import Float32Array
+from unsquash.nets.profile import ProfileNet
+from unsquash.units import Float64Array
+
+BATCH = 64
+
+
+class EncodedExcerpt:
+    """An excerpt as the profile network sees it, for any number of candidates.
+
+    Shape:
+        samples: `(C, T)` at the network's rate, of any level but silence.
+    """
+
+    def __init__(self, samples: Float64Array, net: ProfileNet) -> None:
+        self._net = net
+        self._device = next(net.parameters()).device
+        scaled = np.ascontiguousarray(samples / np.abs(samples).max(), dtype=np.float32)
+        self._encoded: dict[bool, tuple[torch.Tensor, torch.Tensor]] = {}
+        with torch.inference_mode():
+            self._features = net.features(torch.from_numpy(scaled).to(self._device)[None])
+
+    def scores(self, curves_db: Float32Array, *, from_rest: bool) -> Float64Array:
+        """Score candidates by the gain each would have had.
+
+        Shape:
+            curves_db: `(K, n)`; result: `(K,)`.
+        """
+        with torch.inference_mode():
+            if from_rest not in self._encoded:
+                rest = torch.tensor([float(from_rest)], device=self._device)
+                self._encoded[from_rest] = self._net.encode(self._features, rest)
+            encoded = self._encoded[from_rest]
+            curves = torch.from_numpy(curves_db).to(self._device)
+            pieces = [curves[at : at + BATCH] for at in range(0, len(curves), BATCH)]
+            scores = torch.cat([self._net.score(encoded, piece[None])[0] for piece in pieces])
+        return np.asarray(scores.double().cpu().numpy())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread: thousands of small steps would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,1 @@
+"""Training of the profile network: which compressor, of a known set or of any."""

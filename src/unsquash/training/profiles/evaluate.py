@@ -1,0 +1,225 @@
+"""How well compressors are named: `python -m unsquash.training.profiles.evaluate MODEL RECIPE --audio DIR …`.
+
+Tracks of held-out artists, each compressed by a compressor of a set or by none. `paper`: five seconds from
+rest at a known level. `in-situ`: a whole track compressed, five seconds of its middle. `file`: a whole track,
+its excerpts pooled, its level changed afterwards by up to 10 dB either way. Accuracies, and the mean squared
+error of the settings, each divided by its range over the published thirty, of the posterior mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from unsquash.analysis.candidates import candidate_curves_db
+from unsquash.analysis.excerpts import read_excerpts
+from unsquash.analysis.identification import identify
+from unsquash.analysis.space import NOTHING
+from unsquash.audio import ArraySource
+from unsquash.dsp.compressor import CompressorParams, compress
+from unsquash.dsp.profiles import load_profile_set
+from unsquash.nets.features import Features
+from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
+from unsquash.nets.timebase import Timebase
+from unsquash.training.checkpoint import load_profile_net
+from unsquash.training.corpus import PEAK, SAMPLE_RATE, Track, load_corpus
+from unsquash.training.profiles.examples import QUIETEST_RMS_DB, Protocol, squash, to_example
+from unsquash.training.profiles.priors import Drawn
+from unsquash.training.profiles.train import load_profile_recipe
+from unsquash.units import Float64Array, db_to_linear
+
+LEAD_IN_S = 10.0
+LEVEL_CHANGE_DB = 10.0
+LOWEST = np.array([-60.0, 2.0, 5.0, 5.0, 10.0, 25.0])
+HIGHEST = np.array([-20.0, 15.0, 130.0, 130.0, 500.0, 2000.0])
+"""Ranges of the published thirty: threshold, ratio, detector and gain times."""
+
+Kind = Literal["mix", "speech"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One recording: what made it, what was said, and the probability of that."""
+
+    truth: int
+    said: int
+    probability: float
+    squared_error: float
+
+
+def excerpt_trials(
+    net: ProfileNet,
+    tracks: Sequence[Track],
+    candidates: Sequence[CompressorParams],
+    protocol: Protocol,
+    *,
+    count: int,
+    seed: int,
+) -> list[Trial]:
+    """Name the compressor of single excerpts, the level being known."""
+    rng, features, trials = np.random.default_rng(seed), Features(net.config.mel_bands, SAMPLE_RATE), []
+    lead = 0 if protocol == "paper" else round(LEAD_IN_S * SAMPLE_RATE)
+    for _ in range(count):
+        piece = _piece(tracks, lead, rng)
+        truth = int(rng.integers(len(candidates)))
+        excerpt = squash(piece, candidates[truth], protocol)
+        example = to_example(excerpt, Drawn(truth=candidates[truth], company="set"), features)
+        curves = candidate_curves_db(example.level, candidates, from_rest=example.from_rest)
+        with torch.inference_mode():
+            scores = net(
+                torch.from_numpy(example.features.astype(np.float32))[None],
+                torch.from_numpy(curves)[None],
+                torch.tensor([float(example.from_rest)]),
+            )
+        trials.append(_trial(truth, torch.softmax(scores[0].double(), 0).numpy(), candidates))
+    return trials
+
+
+def file_trials(
+    net: ProfileNet,
+    tracks: Sequence[Track],
+    known: dict[str, CompressorParams],
+    *,
+    count: int,
+    seed: int,
+) -> list[Trial]:
+    """Name the compressor of whole tracks, the level being unknown."""
+    rng, trials, names = np.random.default_rng(seed), [], [*known]
+    for _ in range(count):
+        track = tracks[int(rng.integers(len(tracks)))]
+        original = track.samples.T.astype(np.float64) / PEAK
+        truth = int(rng.integers(len(known) + 1))
+        squashed = original
+        if truth < len(known):
+            params = dataclasses.replace(known[names[truth]], link="max")
+            squashed = compress(original, SAMPLE_RATE, params).samples
+        squashed = squashed * db_to_linear(rng.uniform(-LEVEL_CHANGE_DB, LEVEL_CHANGE_DB))
+        excerpts = read_excerpts(
+            ArraySource(squashed, SAMPLE_RATE), Timebase.between(SAMPLE_RATE, net.config)
+        )
+        found = identify(excerpts, net, known, search=False)
+        probable = found.profile is not None and found.probability > 1.0 - found.squashed
+        said = names.index(found.profile) if probable and found.profile else len(known)
+        trials.append(
+            Trial(
+                truth=truth,
+                said=said,
+                probability=found.probability if probable else 1.0 - found.squashed,
+                squared_error=float("nan"),
+            )
+        )
+    return trials
+
+
+def accuracy(trials: Sequence[Trial]) -> float:
+    """Return the share of recordings whose compressor was named."""
+    return float(np.mean([trial.truth == trial.said for trial in trials]))
+
+
+def reliability(trials: Sequence[Trial], edges: Sequence[float]) -> list[dict[str, float]]:
+    """Return, for each range of stated probability, how often what was said was true."""
+    rows = []
+    for low, high in pairwise(edges):
+        inside = [trial for trial in trials if low <= trial.probability < high]
+        if inside:
+            stated = float(np.mean([trial.probability for trial in inside]))
+            rows.append({"stated": stated, "true": accuracy(inside), "count": len(inside)})
+    return rows
+
+
+def _piece(tracks: Sequence[Track], lead: int, rng: np.random.Generator) -> Float64Array:
+    """Cut a mono piece whose last five seconds are loud enough, its peak at full scale, its mean zero."""
+    length = lead + EXCERPT_SAMPLES
+    while True:
+        track = tracks[int(rng.integers(len(tracks)))]
+        if len(track.samples) <= length:
+            continue
+        start = int(rng.integers(len(track.samples) - length))
+        piece = track.samples[start : start + length].astype(np.float64).mean(axis=1)[None]
+        piece -= piece.mean()
+        piece /= max(float(np.abs(piece).max()), 1e-9)
+        if 10.0 * np.log10(np.square(piece[:, lead:]).mean() + 1e-12) >= QUIETEST_RMS_DB:
+            return np.asarray(piece)
+
+
+def _trial(truth: int, posterior: Float64Array, candidates: Sequence[CompressorParams]) -> Trial:
+    said = int(posterior.argmax())
+    squashing = [index for index, params in enumerate(candidates) if params != NOTHING]
+    settings = np.stack([_normalized(candidates[index]) for index in squashing])
+    weights = posterior[squashing] / max(float(posterior[squashing].sum()), 1e-30)
+    error = float("nan")
+    if truth in squashing:
+        error = float(np.square(weights @ settings - settings[squashing.index(truth)]).mean())
+    return Trial(truth=truth, said=said, probability=float(posterior[said]), squared_error=error)
+
+
+def _normalized(params: CompressorParams) -> Float64Array:
+    values = [params.threshold_db, params.ratio, params.detector_attack_ms, params.detector_release_ms]
+    return np.asarray(
+        (np.array([*values, params.attack_ms, params.release_ms]) - LOWEST) / (HIGHEST - LOWEST)
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m unsquash.training.profiles.evaluate", description=__doc__
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
+    parser.add_argument("--excerpts", type=int, default=200)
+    parser.add_argument("--files", type=int, default=40)
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    options = parser.parse_args(arguments)
+    recipe = load_profile_recipe(options.recipe)
+    net = load_profile_net(options.model)
+    corpus = load_corpus(options.audio, options.cache, validation_artists=recipe.validation_artists)
+    results: dict[str, dict[str, object]] = {}
+    protocols: tuple[Protocol, ...] = ("paper", "in-situ")
+    for group in ("five", "thirty"):
+        known = load_profile_set(group)
+        candidates = [*known.values(), NOTHING]
+        for kind, part in (("mix", "validation"), ("mix", "train"), ("speech", "validation")):
+            tracks = [t for t in corpus if t.kind == kind and t.part == part]
+            for protocol in protocols:
+                trials = excerpt_trials(
+                    net,
+                    tracks,
+                    candidates,
+                    protocol,
+                    count=options.excerpts,
+                    seed=1,
+                )
+                name = f"{len(candidates)} classes, {protocol}, {kind}, {part} tracks"
+                results[name] = {
+                    "accuracy": accuracy(trials),
+                    "settings_mse": float(np.nanmean([trial.squared_error for trial in trials])),
+                    "count": len(trials),
+                }
+                print(name, results[name], flush=True)
+        for kind in ("mix", "speech"):
+            tracks = [t for t in corpus if t.kind == kind and t.part == "validation"]
+            trials = file_trials(net, tracks, known, count=options.files, seed=2)
+            name = f"{len(candidates)} classes, file, {kind}, validation tracks"
+            results[name] = {
+                "accuracy": accuracy(trials),
+                "count": len(trials),
+                "reliability": reliability(trials, (0.0, 0.5, 0.7, 0.9, 1.01)),
+            }
+            print(name, results[name], flush=True)
+    options.out.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

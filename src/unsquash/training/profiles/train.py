@@ -1,0 +1,273 @@
+"""Train a profile network: `python -m unsquash.training.profiles.train RECIPE` and places.
+
+Background processes make recordings; whenever one is drawn from the pool it meets new rivals of the
+compressor that made it. `OUT` receives `log.jsonl`, `model.safetensors` (the averaged network, to ship) and
+`state.safetensors` (to resume).
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from unsquash.analysis.candidates import candidate_curves_db
+from unsquash.errors import OptionError
+from unsquash.nets.profile import ProfileNet, ProfileNetConfig
+from unsquash.training.checkpoint import Progress, load_state, save_net, save_state
+from unsquash.training.examples import Workers
+from unsquash.training.profiles.examples import ProfileExample, ProfileSource, profile_sets
+from unsquash.training.profiles.priors import COMPANIES, candidates
+from unsquash.training.recipe import tuples
+
+FIRST_EXAMPLES = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRecipe:
+    """Everything that decides a training but the place of its files."""
+
+    name: str
+    seed: int = 1
+    minutes: float = 60.0
+    """Length of the whole schedule; resumed sittings count together."""
+    validation_artists: tuple[str, ...] = ()
+    validation_examples: int = 400
+    batch: int = 8
+    candidates: int = 12
+    pool_examples: int = 4000
+    reuse: float = 3.0
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 100
+    ema_decay: float = 0.998
+    validate_every: int = 1000
+    net: ProfileNetConfig = field(default_factory=ProfileNetConfig)
+
+
+def load_profile_recipe(path: Path) -> ProfileRecipe:
+    """Read a recipe.
+
+    Raises:
+        OptionError: It is not TOML, or holds an unknown or missing key.
+    """
+    try:
+        values = tomllib.loads(path.read_text())
+        net = ProfileNetConfig(**tuples(values.pop("net", {})))
+        return ProfileRecipe(net=net, **tuples(values))
+    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
+        raise OptionError(
+            f"cannot use the recipe {path}: {error}", hint="See models/*/recipe.toml."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileBatch:
+    """Recordings, each with candidates of which the first is the true one.
+
+    Shape:
+        features: `(B, F, n)`; curves_db: `(B, K, n)`; from_rest: `(B,)`.
+    """
+
+    features: torch.Tensor
+    curves_db: torch.Tensor
+    from_rest: torch.Tensor
+
+
+def collate(examples: Sequence[ProfileExample], count: int, rng: np.random.Generator) -> ProfileBatch:
+    """Put examples together, each with `count` candidates drawn afresh."""
+    curves = [
+        candidate_curves_db(e.level, candidates(e.drawn, count, rng), from_rest=e.from_rest) for e in examples
+    ]
+    return ProfileBatch(
+        features=torch.from_numpy(np.stack([e.features for e in examples]).astype(np.float32)),
+        curves_db=torch.from_numpy(np.stack(curves)),
+        from_rest=torch.tensor([float(e.from_rest) for e in examples]),
+    )
+
+
+class ProfileTrainer:
+    """A network, its running average, its optimizer, and one step of training."""
+
+    def __init__(self, recipe: ProfileRecipe, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.device = device
+        self.net = ProfileNet(recipe.net).to(device)
+        self.average = copy.deepcopy(self.net).eval()
+        self.optimizer = torch.optim.AdamW(
+            self.net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.progress = Progress()
+
+    def step(self, batch: ProfileBatch, done: float) -> float:
+        """Train on one batch, `done` (0…1) of the schedule being over; returns the loss."""
+        recipe = self.recipe
+        warm = min(1.0, (self.progress.step + 1) / recipe.warmup_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+        self.net.train()
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            scores = _scores(self.net, batch, self.device)
+        loss = functional.cross_entropy(
+            scores, torch.zeros(len(scores), dtype=torch.long, device=self.device)
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        if torch.isfinite(torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)):
+            self.optimizer.step()
+        self.progress.step += 1
+        decay = min(recipe.ema_decay, (1 + self.progress.step) / (10 + self.progress.step))
+        with torch.no_grad():
+            for average, current in zip(
+                self.average.state_dict().values(), self.net.state_dict().values(), strict=True
+            ):
+                if average.is_floating_point():
+                    average.lerp_(current, 1.0 - decay)
+        return float(loss.detach())
+
+
+@torch.no_grad()
+def validate(
+    net: ProfileNet, examples: Sequence[ProfileExample], count: int, device: torch.device
+) -> dict[str, float]:
+    """Return how often the true one of `count` scores highest, by what its company is like."""
+    rng = np.random.default_rng(0)
+    right: dict[str, list[float]] = {company: [] for company in COMPANIES}
+    losses: list[float] = []
+    for example in examples:
+        scores = _scores(net, collate([example], count, rng), device)
+        right[example.drawn.company].append(float(scores[0].argmax() == 0))
+        losses.append(-float(torch.log_softmax(scores[0], 0)[0]))
+    accuracy = {f"right_{key}": round(float(np.mean(hits)), 3) for key, hits in right.items() if hits}
+    return {"unseen_loss": round(float(np.mean(losses)), 4), **accuracy}
+
+
+def train(
+    recipe: ProfileRecipe,
+    source: ProfileSource,
+    out: Path,
+    *,
+    device: str,
+    workers: int,
+    minutes: float,
+    resume: bool,
+) -> None:
+    """Train for at most `minutes` of the schedule: anew, or where it was left."""
+    out.mkdir(parents=True, exist_ok=True)
+    trainer = ProfileTrainer(recipe, torch.device(device))
+    progress = trainer.progress
+    if resume:
+        progress = load_state(trainer.net, trainer.average, trainer.optimizer, out / "state.safetensors")
+        trainer.progress = progress
+    generated = source.generate("validation", 0, 1)
+    held_out = [next(generated) for _ in range(recipe.validation_examples)]
+    pool: list[ProfileExample] = []
+    producers, first, received, drawn = Workers(source, workers, progress.examples), progress.examples, 0, 0
+    losses: list[float] = []
+
+    def receive(*, wait: bool) -> None:
+        nonlocal received
+        while (example := producers.take(wait=wait)) is not None:
+            wait = False
+            if len(pool) < recipe.pool_examples:
+                pool.append(example)
+            else:
+                pool[received % recipe.pool_examples] = example
+            received += 1
+
+    try:
+        while received < min(recipe.pool_examples, FIRST_EXAMPLES):
+            receive(wait=True)
+        before_s, begun = progress.elapsed_s, time.monotonic()
+        while (sitting_s := time.monotonic() - begun) < 60.0 * minutes:
+            progress.elapsed_s = before_s + sitting_s
+            done = progress.elapsed_s / (60.0 * recipe.minutes)
+            if done >= 1.0:
+                break
+            if received * recipe.reuse <= drawn + recipe.reuse * FIRST_EXAMPLES:
+                receive(wait=False)
+            rng = np.random.default_rng([recipe.seed, 7, progress.step])
+            chosen = [pool[int(i)] for i in rng.integers(len(pool), size=recipe.batch)]
+            drawn += recipe.batch
+            losses.append(trainer.step(collate(chosen, recipe.candidates, rng), done))
+            progress.examples = first + received
+            if progress.step % recipe.validate_every == 0:
+                _record(trainer, held_out, losses, out)
+                losses = []
+        _record(trainer, held_out, losses or [float("nan")], out)
+    finally:
+        producers.stop()
+
+
+def _scores(net: ProfileNet, batch: ProfileBatch, device: torch.device) -> torch.Tensor:
+    return torch.as_tensor(
+        net(batch.features.to(device), batch.curves_db.to(device), batch.from_rest.to(device))
+    )
+
+
+def _record(
+    trainer: ProfileTrainer, held_out: Sequence[ProfileExample], losses: list[float], out: Path
+) -> None:
+    recipe, progress = trainer.recipe, trainer.progress
+    row = {
+        "step": progress.step,
+        "minutes": round(progress.elapsed_s / 60.0, 2),
+        "examples": progress.examples,
+        "loss": round(float(np.mean(losses)), 4),
+        **validate(trainer.average, held_out, recipe.candidates, trainer.device),
+    }
+    with (out / "log.jsonl").open("a") as log:
+        log.write(json.dumps(row) + "\n")
+    print(json.dumps(row), flush=True)
+    save_net(trainer.average, out / "model.safetensors")
+    save_state(trainer.net, trainer.average, trainer.optimizer, progress, out / "state.safetensors")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m unsquash.training.profiles.train", description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio (3 GB)")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")
+    parser.add_argument("--resume", action="store_true", help="go on where the state in OUT was left")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
+    parser.add_argument("--threads", type=int, default=2, help="threads of the trainer")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    recipe = load_profile_recipe(options.recipe)
+    source = ProfileSource(
+        audio=options.audio,
+        cache=options.cache,
+        validation_artists=recipe.validation_artists,
+        mel_bands=recipe.net.mel_bands,
+        seed=recipe.seed,
+        sets=tuple(map(tuple, profile_sets())),
+    )
+    minutes = options.minutes or recipe.minutes
+    train(
+        recipe,
+        source,
+        options.out,
+        device=options.device,
+        workers=options.workers,
+        minutes=minutes,
+        resume=options.resume,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The search and the weighing, apart from how well any network scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from unsquash.analysis import identification
+from unsquash.analysis.excerpts import EXCERPTS, Excerpt, read_excerpts
+from unsquash.analysis.identification import identify
+from unsquash.analysis.space import NOTHING, compressor_at, place_of
+from unsquash.audio import ArraySource
+from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.profiles import load_profile_set
+from unsquash.nets.gain import GainNetConfig
+from unsquash.nets.profile import EXCERPT_SAMPLES
+from unsquash.nets.timebase import Timebase
+
+KNOWN = load_profile_set("thirty")
+NET = None  # the excerpts are judged by what is put in its place
+
+
+class Oracle:
+    """An excerpt that knows the truth: a candidate scores worse the farther its settings are."""
+
+    truth: CompressorParams = NOTHING
+    sharpness = 400.0
+
+    def __init__(self, _excerpt: Excerpt, _net: object) -> None:
+        pass
+
+    def log_ratios(self, candidates: Sequence[CompressorParams]) -> np.ndarray:
+        if self.truth == NOTHING:
+            return np.full(len(candidates), -10.0)
+        here = place_of(self.truth)
+        places = np.array([place_of(candidate) for candidate in candidates])
+        unsmoothed = np.array([candidate.smoothing == "none" for candidate in candidates])
+        return 20.0 - self.sharpness * np.square(places - here).sum(axis=1) - 50.0 * unsmoothed
+
+
+@pytest.fixture
+def oracle(monkeypatch: pytest.MonkeyPatch) -> type[Oracle]:
+    class Fresh(Oracle):
+        pass
+
+    monkeypatch.setattr(identification, "_Heard", Fresh)
+    return Fresh
+
+
+def excerpts(count: int = 2) -> list[Excerpt]:
+    noise = np.random.default_rng(0).uniform(-1.0, 1.0, (1, 2560))
+    noise[0, 0] = 1.0
+    return [Excerpt(samples=noise, is_first=k == 0) for k in range(count)]
+
+
+@pytest.mark.parametrize("offset_db", [0.0, 6.0, -9.0, 4.5])
+def test_a_known_compressor_is_named_whatever_the_level(oracle: type[Oracle], offset_db: float) -> None:
+    shifted = KNOWN["thirty/21"].threshold_db + offset_db
+    oracle.truth = replace(KNOWN["thirty/21"], threshold_db=shifted)
+    found = identify(excerpts(), NET, KNOWN)  # type: ignore[arg-type]
+    assert found.profile == "thirty/21"
+    assert found.probability > 0.5
+    assert found.squashed > 0.99
+    assert found.offset_db == offset_db
+    assert found.params.threshold_db == pytest.approx(shifted)
+
+
+def test_an_unknown_one_is_searched_for_and_comes_with_ranges(oracle: type[Oracle]) -> None:
+    oracle.truth = compressor_at(np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3]), smoothed=True)
+    found = identify(excerpts(), NET, KNOWN)  # type: ignore[arg-type]
+    assert found.profile is None
+    assert found.params.threshold_db == pytest.approx(oracle.truth.threshold_db, abs=3.0)
+    assert found.params.ratio == pytest.approx(oracle.truth.ratio, rel=0.3)
+    for name, (low, high) in found.ranges.items():
+        assert low < high, name
+        assert low <= getattr(found.params, name) <= high, name
+
+
+def test_nothing_done_is_no_compressor(oracle: type[Oracle]) -> None:
+    oracle.truth = NOTHING
+    found = identify(excerpts(), NET, KNOWN)  # type: ignore[arg-type]
+    assert found.squashed < 0.01
+    assert not found.is_sure
+
+
+def test_the_same_excerpts_give_the_same_answer(oracle: type[Oracle]) -> None:
+    oracle.truth = compressor_at(np.full(6, 0.4), smoothed=True)
+    one, other = (identify(excerpts(), NET, {}) for _ in range(2))  # type: ignore[arg-type]
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate", "count"), [(1.5, 44_100, 0), (3.0, 44_100, 1), (12.0, 48_000, 2), (60.0, 22_050, 6)]
+)
+def test_excerpts_are_spread_over_the_recording(seconds: float, rate: int, count: int) -> None:
+    samples = np.random.default_rng(0).uniform(-1.0, 1.0, (2, int(seconds * rate)))
+    found = read_excerpts(ArraySource(samples, rate), Timebase.between(rate, GainNetConfig()))
+    assert len(found) == count <= EXCERPTS
+    assert [e.is_first for e in found] == [True] * min(1, count) + [False] * (count - 1)
+    assert all(e.samples.shape[1] <= EXCERPT_SAMPLES and e.samples.shape[1] % 1024 == 0 for e in found)
+
+
+def test_silent_excerpts_are_left_out() -> None:
+    samples = np.zeros((1, 20 * 44_100))
+    samples[0, : 6 * 44_100] = 0.5
+    found = read_excerpts(ArraySource(samples, 44_100), Timebase.between(44_100, GainNetConfig()))
+    assert len(found) == 2
+
+
+def test_places_and_compressors_correspond() -> None:
+    place = np.array([0.1, 0.9, 0.3, 0.5, 0.7, 0.2])
+    assert place_of(compressor_at(place, smoothed=True)) == pytest.approx(place)

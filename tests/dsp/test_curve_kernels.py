@@ -1,0 +1,86 @@
+"""The vector kernel is the scalar recursion, and both are what the compressor did."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unsquash.analysis.candidates import FRAME_STEPS, STEP_SAMPLES, candidate_curves_db, stepped_level
+from unsquash.analysis.space import NOTHING, compressor_at
+from unsquash.dsp.ballistics import smoothing_coefficient
+from unsquash.dsp.compressor import CompressorParams, compress
+from unsquash.dsp.fit_kernels import log_gain_curve
+from unsquash.dsp.profiles import load_profile_set
+from unsquash.units import db_to_linear
+
+RATE = 44_100
+
+
+@pytest.fixture(scope="module")
+def music(song: np.ndarray) -> np.ndarray:
+    return song[:1, : 860 * 256] / np.abs(song).max()
+
+
+def test_the_curve_of_the_true_compressor_is_its_gain(music: np.ndarray) -> None:
+    errors = []
+    for params in load_profile_set("published").values():
+        done = compress(music, RATE, params)
+        (curve,) = candidate_curves_db(stepped_level(np.abs(done.samples[0])), [params], from_rest=True)
+        truth = done.gain_db[0].reshape(-1, 256).mean(axis=1)
+        errors.append(float(np.sqrt(np.square(curve - truth).mean())))
+    assert np.median(errors) < 0.15
+    assert max(errors) < 1.5
+
+
+def test_every_lane_is_the_scalar_recursion(music: np.ndarray) -> None:
+    level = stepped_level(np.abs(music[0]))
+    rng = np.random.default_rng(0)
+    candidates = [compressor_at(rng.random(6), smoothed=bool(k % 2)) for k in range(21)]
+    curves = candidate_curves_db(level, candidates, from_rest=True)
+    compared = 0
+    for curve, params in zip(curves, candidates, strict=True):
+
+        def at(time_ms: float, convention: str = params.convention) -> float:
+            return smoothing_coefficient(time_ms, RATE / STEP_SAMPLES, convention)  # type: ignore[arg-type]
+
+        smoothed = params.smoothing != "none"
+        scalar = np.empty(level.size // FRAME_STEPS)
+        log_gain_curve(
+            level,
+            FRAME_STEPS,
+            db_to_linear(params.threshold_db),
+            1.0 - 1.0 / params.ratio,
+            max(params.knee_db / 2.0 / (20.0 / np.log(10.0)), 1e-4),
+            (at(params.detector_attack_ms), at(params.detector_release_ms)),
+            (at(params.attack_ms), at(params.release_ms)) if smoothed else (1.0, 1.0),
+            scalar,
+        )
+        expected = 20.0 / np.log(10.0) * scalar
+        steady = np.abs(np.diff(expected, prepend=0.0)) < 0.3  # within a frame, one averages ln g, one g
+        steady &= expected > -50.0  # where the scalar recursion stops
+        assert np.abs(curve - expected)[steady].max(initial=0.0) < 0.03
+        compared += int(steady.sum())
+    assert compared > 5_000
+
+
+def test_level_and_threshold_move_together(music: np.ndarray) -> None:
+    level = stepped_level(np.abs(music[0]))
+    one = CompressorParams(threshold_db=-30.0, ratio=4.0, detector_attack_ms=5.0, attack_ms=10.0)
+    other = CompressorParams(threshold_db=-20.0, ratio=4.0, detector_attack_ms=5.0, attack_ms=10.0)
+    quiet = candidate_curves_db(level * db_to_linear(-10.0), [one], from_rest=False)
+    assert np.abs(quiet - candidate_curves_db(level, [other], from_rest=False)).max() < 1e-3
+
+
+def test_nothing_done_is_no_gain(music: np.ndarray) -> None:
+    level = stepped_level(np.abs(music[0]))
+    assert np.abs(candidate_curves_db(level, [NOTHING], from_rest=True)).max() < 1e-5
+    assert np.all(candidate_curves_db(0.0 * level, [NOTHING], from_rest=True) == 0.0)
+
+
+def test_in_the_middle_of_a_recording_the_gain_has_settled() -> None:
+    level = np.full(860 * FRAME_STEPS, 0.5)
+    params = CompressorParams(threshold_db=-30.0, ratio=4.0, attack_ms=200.0, release_ms=500.0)
+    rest, middle = (candidate_curves_db(level, [params], from_rest=rest)[0] for rest in (True, False))
+    assert rest[0] > -3.0
+    assert np.ptp(middle) < 0.02 * np.ptp(rest)
+    assert abs(middle[-1] - rest[-1]) < 0.05

@@ -1,0 +1,199 @@
+"""Training of the profile network, on next to nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unsquash.analysis.space import NOTHING
+from unsquash.dsp.profiles import load_profile_set
+from unsquash.errors import OptionError
+from unsquash.nets.features import Features
+from unsquash.nets.profile import EXCERPT_FRAMES, ProfileNetConfig
+from unsquash.training.checkpoint import load_profile_net, load_state, save_state
+from unsquash.training.corpus import SAMPLE_RATE
+from unsquash.training.profiles.evaluate import Trial, accuracy, reliability
+from unsquash.training.profiles.examples import (
+    ProfileExample,
+    ProfileSource,
+    add_noise,
+    profile_sets,
+    squash,
+    to_example,
+)
+from unsquash.training.profiles.priors import COMPANIES, Drawn, candidates, draw
+from unsquash.training.profiles.train import (
+    ProfileRecipe,
+    ProfileTrainer,
+    collate,
+    load_profile_recipe,
+    train,
+    validate,
+)
+from unsquash.units import Float64Array
+
+REPOSITORY = Path(__file__).parents[2]
+SETS = profile_sets()
+FIVE = [*SETS[0], NOTHING]
+TINY = ProfileRecipe(
+    name="tiny",
+    batch=4,
+    candidates=4,
+    pool_examples=4,
+    warmup_steps=5,
+    learning_rate=5e-3,
+    ema_decay=0.5,
+    validation_examples=3,
+    net=ProfileNetConfig(
+        mel_bands=8,
+        fine_channels=16,
+        coarse_channels=16,
+        candidate_fine_channels=8,
+        candidate_coarse_channels=16,
+        fine_dilations=(1,),
+        coarse_dilations=(1, 2),
+        candidate_fine_dilations=(1,),
+        candidate_coarse_dilations=(1, 2),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def examples(song: Float64Array) -> list[ProfileExample]:
+    torch.set_num_threads(1)
+    features = Features(8, SAMPLE_RATE)
+    piece = song[:, : EXCERPT_FRAMES * 256] / np.abs(song).max()
+    return [
+        to_example(
+            squash(piece, truth, "paper"), Drawn(truth=truth, company="set", rivals=tuple(FIVE)), features
+        )
+        for truth in FIVE
+    ]
+
+
+def test_one_batch_is_overfitted(examples: list[ProfileExample]) -> None:
+    trainer = ProfileTrainer(TINY, torch.device("cpu"))
+    rng = np.random.default_rng(0)
+    before = validate(trainer.average, examples, 6, torch.device("cpu"))
+    for step in range(80):
+        trainer.step(collate(examples, 6, rng), step / 80)
+    after = validate(trainer.average, examples, 6, torch.device("cpu"))
+    assert before["unseen_loss"] > 1.5
+    assert after["unseen_loss"] < 0.7 * before["unseen_loss"]
+    assert after["right_set"] > before["right_set"]
+
+
+def test_a_resumed_training_goes_on_where_it_stopped(examples: list[ProfileExample], tmp_path: Path) -> None:
+    batch = collate(examples, 4, np.random.default_rng(0))
+    first, second = (ProfileTrainer(TINY, torch.device("cpu")) for _ in range(2))
+    for _ in range(3):
+        first.step(batch, 0.1)
+    save_state(first.net, first.average, first.optimizer, first.progress, tmp_path / "state.safetensors")
+    second.progress = load_state(second.net, second.average, second.optimizer, tmp_path / "state.safetensors")
+    assert second.progress == first.progress
+    assert first.step(batch, 0.1) == second.step(batch, 0.1)
+
+
+def test_a_training_leaves_a_network_that_loads(
+    corpus_folder: Path, cache_folder: Path, tmp_path: Path
+) -> None:
+    source = ProfileSource(
+        audio=corpus_folder,
+        cache=cache_folder,
+        validation_artists=("b",),
+        mel_bands=8,
+        seed=1,
+        sets=tuple(map(tuple, SETS)),
+    )
+    recipe = dataclasses.replace(TINY, validation_artists=("b",), minutes=0.05, validate_every=1000)
+    train(recipe, source, tmp_path, device="cpu", workers=1, minutes=1.0, resume=False)
+    row = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert row["step"] >= 1
+    assert load_profile_net(tmp_path / "model.safetensors").config == recipe.net
+
+
+def test_an_example_depends_on_its_number_only(corpus_folder: Path, cache_folder: Path) -> None:
+    source = ProfileSource(
+        audio=corpus_folder,
+        cache=cache_folder,
+        validation_artists=("b",),
+        mel_bands=8,
+        seed=1,
+        sets=tuple(map(tuple, SETS)),
+    )
+    all_of_them = source.generate("train", 0, 1)
+    some = source.generate("train", 1, 2)
+    third = [next(all_of_them) for _ in range(4)][3]
+    again = [next(some) for _ in range(2)][1]
+    assert np.array_equal(third.features, again.features)
+    assert third.drawn.truth == again.drawn.truth
+
+
+def test_the_true_one_comes_first_and_no_rival_equals_it() -> None:
+    rng = np.random.default_rng(0)
+    companies = set()
+    for _ in range(300):
+        drawn = draw(SETS, rng)
+        companies.add(drawn.company)
+        first, *rivals = candidates(drawn, 12, rng)
+        assert first == drawn.truth
+        assert len(rivals) == 11
+        assert first not in rivals
+        assert sum(params.ratio == 1.0 for params in (first, *rivals)) <= 1
+    assert companies == set(COMPANIES)
+
+
+@pytest.mark.parametrize("group", [0, 1])
+def test_every_member_of_a_set_may_be_the_true_one(group: int) -> None:
+    """Uniform among the candidates of a known set: nothing in the company tells which is true."""
+    rng = np.random.default_rng(1)
+    drawn = [draw([SETS[group]], rng) for _ in range(6000)]
+    counts = [
+        sum(d.truth == params for d in drawn if d.company == "set") for params in [*SETS[group], NOTHING]
+    ]
+    assert min(counts) > 0.6 * np.mean(counts)
+    assert max(counts) < 1.5 * np.mean(counts)
+
+
+def test_in_situ_is_the_end_of_the_piece_and_has_settled(song: Float64Array) -> None:
+    params = load_profile_set("five")["five/D"]
+    piece = song[:, : 6 * SAMPLE_RATE] / np.abs(song).max()
+    excerpt = squash(piece, params, "in-situ")
+    assert not excerpt.from_rest
+    assert np.array_equal(excerpt.original, piece[:, -excerpt.original.shape[1] :])
+    beginning = np.abs(excerpt.squashed[:, :2000]).max() / np.abs(excerpt.original[:, :2000]).max()
+    assert beginning < 0.9
+    assert np.array_equal(squash(piece, NOTHING, "in-situ").squashed, excerpt.original)
+
+
+def test_noise_has_the_level_asked_for(song: Float64Array) -> None:
+    excerpt = squash(song / np.abs(song).max(), NOTHING, "paper")
+    noisy = add_noise(excerpt, 30.0, np.random.default_rng(0))
+    noise = noisy.squashed - excerpt.squashed
+    ratio = np.square(excerpt.squashed).mean() / np.square(noise).mean()
+    assert 10.0 * np.log10(ratio) == pytest.approx(30.0, abs=0.1)
+
+
+def test_reliability_sorts_by_what_was_stated() -> None:
+    trials = [
+        Trial(truth=1, said=1 if sure else k % 2, probability=0.95 if sure else 0.5, squared_error=0.0)
+        for sure in (True, False)
+        for k in range(10)
+    ]
+    assert accuracy(trials) == 0.75
+    low, high = reliability(trials, (0.0, 0.9, 1.01))
+    assert (low["true"], low["count"]) == (0.5, 10)
+    assert (high["true"], high["stated"]) == (1.0, pytest.approx(0.95))
+
+
+def test_the_shipped_recipe_is_understood(tmp_path: Path) -> None:
+    recipe = load_profile_recipe(REPOSITORY / "models" / "profile-small" / "recipe.toml")
+    assert recipe.name == "profile-small"
+    (tmp_path / "bad.toml").write_text("nonsense = 1")
+    with pytest.raises(OptionError, match=r"bad\.toml"):
+        load_profile_recipe(tmp_path / "bad.toml")
