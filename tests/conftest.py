@@ -26,16 +26,27 @@ def shared_audio() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def song() -> np.ndarray:
-    """Six seconds of the demo song, `(2, T)` float64 at 44.1 kHz."""
+def _synthesized(bars: int) -> np.ndarray:
     spec = importlib.util.spec_from_file_location("song", REPOSITORY / "examples" / "song.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    samples: np.ndarray = module.song(bars=3)[:, : 6 * 44100]
+    samples: np.ndarray = module.song(bars=bars)
     return samples
+
+
+@pytest.fixture(scope="session")
+def song() -> np.ndarray:
+    """Six seconds of the demo song, `(2, T)` float64 at 44.1 kHz."""
+    return _synthesized(bars=3)[:, : 6 * 44100]
+
+
+@pytest.fixture(scope="session")
+def song_18_s() -> np.ndarray:
+    """Eighteen seconds of it, at full scale."""
+    samples = _synthesized(bars=8)
+    return samples / np.abs(samples).max()
 
 
 @pytest.fixture

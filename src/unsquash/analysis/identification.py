@@ -32,7 +32,7 @@ from unsquash.units import Float64Array
 TEMPER = 0.6
 """Excerpts of one recording do not tell independent things; calibrated on held-out tracks."""
 
-OFFSETS_DB = tuple(float(offset) for offset in range(-24, 25, 3))
+OFFSETS_DB = tuple(float(offset) for offset in range(-24, 43, 3))
 FINE_OFFSETS_DB = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
 UNCHANGED_SHARE = 0.5
 """How probable it is, before looking, that the level was not changed since."""

@@ -7,8 +7,8 @@ import numpy as np
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.units import Float64Array
 
-LOWEST = np.array([-60.0, np.log(1.3), np.log(3.0), np.log(3.0), np.log(3.0), np.log(25.0)])
-HIGHEST = np.array([-14.0, np.log(16.0), np.log(130.0), np.log(130.0), np.log(500.0), np.log(2000.0)])
+LOWEST = np.array([-60.0, np.log(1.2), np.log(0.5), np.log(0.5), np.log(0.5), np.log(15.0)])
+HIGHEST = np.array([-3.0, np.log(20.0), np.log(130.0), np.log(130.0), np.log(500.0), np.log(2000.0)])
 """Threshold in dBFS under a peak of 0; logarithms of ratio, detector and gain times in ms."""
 
 WIDEST_KNEE_DB = 10.0

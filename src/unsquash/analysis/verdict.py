@@ -17,7 +17,10 @@ def verdict_of(diagnosis: Diagnosis) -> tuple[str, ...]:
     `untouched` means that nothing was found, `unknown` that there was nothing to judge: silence.
     """
     dynamics = diagnosis.dynamics
+    named = diagnosis.identification is not None and diagnosis.identification.is_sure
     done = [] if dynamics is None or dynamics.verdict == "none" else [str(dynamics.verdict)]
+    if named:
+        done = ["compressed"]
     if diagnosis.clipping.ceiling_dbfs is not None:
         done.append("clipped")
     if done:

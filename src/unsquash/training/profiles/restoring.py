@@ -1,0 +1,166 @@
+"""Restoration in the literature's table: `python -m unsquash.training.profiles.restoring RECIPE` and places.
+
+Recordings of held-out artists compressed by the published sets, restored in every way, by the shipped
+models. `paper`: five seconds from rest, level known to nobody. `file`: up to 30 s, its level changed by up to
+10 dB. Median and quartiles of SI-SDR, mean squared error and log-mel distance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from unsquash import metrics
+from unsquash.analysis.excerpts import read_excerpts
+from unsquash.analysis.identification import identify
+from unsquash.audio import ArraySource
+from unsquash.dsp.compressor import CompressorParams, compress
+from unsquash.dsp.inverse import invert
+from unsquash.dsp.profiles import load_profile_set
+from unsquash.errors import InversionError
+from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
+from unsquash.nets.timebase import Timebase
+from unsquash.options import PROFILE_MODEL, RestoreOptions
+from unsquash.pipeline import restore
+from unsquash.training.corpus import PEAK, SAMPLE_RATE, Track, load_corpus
+from unsquash.training.profiles.train import load_profile_recipe
+from unsquash.units import Float64Array, db_to_linear
+from unsquash.weights import load_profile_net
+
+FILE_S = 30.0
+LEVEL_CHANGE_DB = 10.0
+QUIETEST_RMS_DB = -30.0
+EXACT_DB = 150.0
+"""SI-SDR counts up to here, so that a mean over exact and inexact restorations means something."""
+
+Ways = dict[str, Float64Array]
+
+
+def draw_original(tracks: Sequence[Track], length: int, rng: np.random.Generator) -> Float64Array:
+    """Cut a loud enough piece, its peak at full scale; shorter if the track is.
+
+    Shape:
+        result: `(2, T)`, T at most `length`.
+    """
+    while True:
+        track = tracks[int(rng.integers(len(tracks)))]
+        start = int(rng.integers(max(1, len(track.samples) - length)))
+        piece = track.samples[start : start + length].T.astype(np.float64) / PEAK
+        piece = piece / max(float(np.abs(piece).max()), 1e-9)
+        loud = 10.0 * np.log10(np.square(piece).mean() + 1e-12) >= QUIETEST_RMS_DB
+        if loud and piece.shape[1] >= EXCERPT_SAMPLES:
+            return np.ascontiguousarray(piece)
+
+
+def restore_every_way(
+    squashed: Float64Array,
+    truth: CompressorParams,
+    known: Mapping[str, CompressorParams],
+    net: ProfileNet,
+    delimiter: str | None,
+) -> Ways:
+    """Restore by the true settings, by what was found, by the networks, and not at all.
+
+    Shape:
+        squashed and all results: `(C, T)`.
+    """
+    excerpts = read_excerpts(ArraySource(squashed, SAMPLE_RATE), Timebase.between(SAMPLE_RATE, net.config))
+    named = identify(excerpts, net, known, search=False)
+    searched = identify(excerpts, net, {})
+    ways = {
+        "nothing": squashed,
+        "true settings": _inverted(squashed, truth),
+        "classified": _inverted(squashed, named.params),
+        "searched": _inverted(squashed, searched.params),
+        "neural": _restored(squashed, RestoreOptions(method="neural")),
+        "auto": _restored(squashed, RestoreOptions()),
+    }
+    if delimiter is not None:
+        ways["De-limiter"] = _restored(squashed, RestoreOptions(method="neural", model=delimiter))
+    return ways
+
+
+def _restored(squashed: Float64Array, options: RestoreOptions) -> Float64Array:
+    return np.asarray(restore(squashed, SAMPLE_RATE, options).samples, dtype=np.float64)
+
+
+def _inverted(squashed: Float64Array, params: CompressorParams) -> Float64Array:
+    """Invert; what has no stable inverse is left as it is, as `auto` would."""
+    try:
+        return invert(squashed, SAMPLE_RATE, dataclasses.replace(params, link="max")).samples
+    except InversionError:
+        return squashed
+
+
+def measure(original: Float64Array, restored: Float64Array) -> dict[str, float]:
+    """Return the literature's three figures."""
+    si_sdr = metrics.si_sdr_db(original, restored)
+    mse = metrics.mse(original, restored)
+    log_mel = metrics.log_mel_distance(original, restored, SAMPLE_RATE)
+    return {
+        "si_sdr_db": EXACT_DB if si_sdr is None else min(EXACT_DB, si_sdr),
+        "mse": float("nan") if mse is None else mse,
+        "log_mel": float("nan") if log_mel is None else log_mel,
+    }
+
+
+def summarize(rows: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, list[float]]]:
+    """Return quartiles (25, 50, 75 %) of every figure of every way."""
+    return {
+        way: {
+            figure: [
+                float(f"{q:.4g}") for q in np.quantile([row[way][figure] for row in rows], (0.25, 0.5, 0.75))
+            ]
+            for figure in rows[0][way]
+        }
+        for way in rows[0]
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m unsquash.training.profiles.restoring", description=__doc__
+    )
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
+    parser.add_argument("--count", type=int, default=12, help="recordings per line of the table")
+    parser.add_argument("--sets", default="five,thirty")
+    parser.add_argument("--delimiter", help="safetensors of the published De-limiter, for comparison")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    options = parser.parse_args(arguments)
+    recipe = load_profile_recipe(options.recipe)
+    corpus = load_corpus(options.audio, options.cache, validation_artists=recipe.validation_artists)
+    net = load_profile_net(PROFILE_MODEL)
+    results = {}
+    for group in options.sets.split(","):
+        known = load_profile_set(group)
+        for kind in ("mix", "speech"):
+            tracks = [t for t in corpus if t.kind == kind and t.part == "validation"]
+            for protocol in ("paper", "file"):
+                rng, rows = np.random.default_rng(3), []
+                length = EXCERPT_SAMPLES if protocol == "paper" else round(FILE_S * SAMPLE_RATE)
+                for _ in range(options.count):
+                    original = draw_original(tracks, length, rng)
+                    params = dataclasses.replace(
+                        list(known.values())[int(rng.integers(len(known)))], link="max"
+                    )
+                    change_db = 0.0 if protocol == "paper" else rng.uniform(-LEVEL_CHANGE_DB, LEVEL_CHANGE_DB)
+                    squashed = compress(original, SAMPLE_RATE, params).samples * db_to_linear(change_db)
+                    truth = dataclasses.replace(params, threshold_db=params.threshold_db + change_db)
+                    ways = restore_every_way(squashed, truth, known, net, options.delimiter)
+                    rows.append({way: measure(original, samples) for way, samples in ways.items()})
+                name = f"{group}, {kind}, {protocol}"
+                results[name] = summarize(rows)
+                print(name, {way: row["si_sdr_db"] for way, row in results[name].items()}, flush=True)
+    options.out.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
