@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,7 +22,8 @@ import torch
 from unsquash.analysis.candidates import candidate_curves_db
 from unsquash.analysis.excerpts import read_excerpts
 from unsquash.analysis.identification import identify
-from unsquash.analysis.space import NOTHING
+from unsquash.analysis.searching import Ranges
+from unsquash.analysis.space import NOTHING, compressor_at, place_of
 from unsquash.audio import ArraySource
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.profiles import load_profile_set
@@ -43,7 +43,7 @@ LOWEST = np.array([-60.0, 2.0, 5.0, 5.0, 10.0, 25.0])
 HIGHEST = np.array([-20.0, 15.0, 130.0, 130.0, 500.0, 2000.0])
 """Ranges of the published thirty: threshold, ratio, detector and gain times."""
 
-Kind = Literal["mix", "speech"]
+SETTINGS = ("threshold_db", "ratio", "detector_attack_ms", "detector_release_ms", "attack_ms", "release_ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +118,39 @@ def file_trials(
             )
         )
     return trials
+
+
+def search_errors(
+    net: ProfileNet, tracks: Sequence[Track], *, count: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Search for the settings of compressors that belong to no set, from whole tracks.
+
+    Returns, per setting: the mean squared error and that of always answering the middle, both in units of
+    the searched range (logarithmic but for the threshold), and how often the stated range holds the truth.
+    """
+    rng, rows = np.random.default_rng(seed), []
+    for _ in range(count):
+        original = tracks[int(rng.integers(len(tracks)))].samples.T.astype(np.float64) / PEAK
+        truth = dataclasses.replace(compressor_at(rng.random(len(SETTINGS)), smoothed=True), link="max")
+        squashed = compress(original, SAMPLE_RATE, truth).samples
+        timebase = Timebase.between(SAMPLE_RATE, net.config)
+        found = identify(read_excerpts(ArraySource(squashed, SAMPLE_RATE), timebase), net, {})
+        held = [_holds(found.ranges, name, getattr(truth, name)) for name in SETTINGS]
+        rows.append((place_of(truth), np.clip(place_of(found.params), 0.0, 1.0), held))
+    truths, answers, held_by = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
+    return {
+        name: {
+            "mse": float(np.square(answers[:, k] - truths[:, k]).mean()),
+            "mse_of_the_middle": float(np.square(0.5 - truths[:, k]).mean()),
+            "held_by_range": float(held_by[:, k].mean()),
+        }
+        for k, name in enumerate(SETTINGS)
+    }
+
+
+def _holds(ranges: Ranges, name: str, value: float) -> bool:
+    low, high = ranges.get(name, (np.inf, -np.inf))
+    return low <= value <= high
 
 
 def accuracy(trials: Sequence[Trial]) -> float:
@@ -218,6 +251,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "reliability": reliability(trials, (0.0, 0.5, 0.7, 0.9, 1.01)),
             }
             print(name, results[name], flush=True)
+    tracks = [t for t in corpus if t.kind == "mix" and t.part == "validation"]
+    results["settings searched for"] = dict(search_errors(net, tracks, count=options.files, seed=4))
+    print(results["settings searched for"], flush=True)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
