@@ -251,6 +251,19 @@ def test_sox_compand(recording: np.ndarray, values: tuple[float, ...], tmp_path:
     assert sdr_db(recording, invert(ours.samples, RATE, params).samples) > 250
 
 
+def test_compand_blocks_equal_the_whole_bit_for_bit(recording: np.ndarray) -> None:
+    params = load_profile("sox-compand")
+    squashed = compress(recording, RATE, params).samples
+    for process, x in ((compress, recording), (invert, squashed)):
+        whole = process(x, RATE, params).samples
+        state, pieces = None, []
+        for block in np.split(x, [1, 7, 5000, 5001, 60_000], axis=1):
+            piece = process(block, RATE, params, state)
+            state = piece.state
+            pieces.append(piece.samples)
+        assert np.array_equal(np.concatenate(pieces, axis=1), whole)
+
+
 def test_sox_knee_is_a_parabola_through_three_points() -> None:
     """A radius before the corner, the centre of gravity of the three, and a radius behind it: read off."""
     threshold, ratio, radius = -20.0, 4.0, 6.0
