@@ -181,10 +181,10 @@ def test_published_profiles_link_channels_and_programs_keep_their_own():
     assert describe_compressor("ffmpeg-acompressor", {"link": "max"}, None).link == "max"
 
 
-def named(probability=0.97, **changes):
+def named(known=0.98, **changes):
     params = CompressorParams(threshold_db=-20.0, ratio=4.0, link="max")
     return Identification(
-        profile="five/C", probability=probability, squashed=0.99, params=params, offset_db=1.5, **changes
+        profile="five/C", probability=0.6, squashed=0.99, known=known, params=params, offset_db=1.5, **changes
     )
 
 
@@ -200,7 +200,14 @@ def test_a_known_compressor_is_inverted_without_a_cap(verdict):
 
 
 @pytest.mark.parametrize(
-    "identification", [named(0.5), named(invertible=False), replace(named(), profile=None), None]
+    "identification",
+    [
+        named(0.5),
+        named(invertible=False),
+        replace(named(), profile=None),
+        replace(named(), offset_db=20.0),
+        None,
+    ],
 )
 def test_a_doubtful_name_is_not_acted_upon(identification):
     found = replace(diagnosis(dynamics=Verdict("compressed")), identification=identification)

@@ -209,7 +209,10 @@ def _named_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
     if found is None:
         raise RuntimeError("a known compressor was to be inverted that was not found")
     moved = "" if found.offset_db == 0.0 else f", its level changed by {found.offset_db:+.1f} dB since"
-    reason = f"it was the compressor {found.profile} (probability {found.probability:.2f}){moved}"
+    reason = (
+        f"it was a known compressor (probability {found.known:.2f}), most likely {found.profile} "
+        f"({found.probability:.2f}){moved}"
+    )
     stage = ModelInversion(params=found.params, max_gain_db=options.max_gain_db)
     return Plan(stages=(stage,), reasons=(reason,))
 

@@ -37,13 +37,14 @@ def test_words(dynamics, ceiling_dbfs, expected, squashed):
 
 
 @pytest.mark.parametrize("verdict", ["none", "limited"])
-@pytest.mark.parametrize(("probability", "words"), [(0.95, ("compressed",)), (0.5, None)])
+@pytest.mark.parametrize(("probability", "words"), [(0.97, ("compressed",)), (0.9, None)])
 def test_a_compressor_known_by_name_is_the_verdict(verdict, probability, words):
     judged = Dynamics(verdict=verdict, confidence=0.9, mean_gain_reduction_db=1.0, max_gain_reduction_db=2.0)
     found = Identification(
         profile="five/A",
-        probability=probability,
+        probability=0.6,
         squashed=0.99,
+        known=probability,
         params=CompressorParams(threshold_db=-20.0, ratio=4.0),
     )
     diagnosis = Diagnosis(

@@ -45,7 +45,8 @@ def test_it_is_named_with_a_probability(run, squashed, presets):
     report = json.loads(done.stdout)
     found = report["diagnosis"]["identification"]
     assert found["profile"] == "hard"
-    assert 0.9 <= found["probability"] <= 1.0
+    assert found["known"] >= 0.95
+    assert 0.5 < found["probability"] <= found["known"]
     assert found["squashed"] > 0.9
     assert report["verdict"] == ["compressed"]
     assert report["plan"]["method"] == "model"

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 
-SUSPICIOUS = 0.3
-"""Probability of having been squashed from which on compressors are looked for."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
@@ -64,7 +61,7 @@ def analyze(
         source: the recording.
         net: the gain network; None skips the judgement of the dynamics (and torch).
         fit: whether to look for the settings of a compressor, if the dynamics look compressed.
-        suspects: known compressors to look for, if the dynamics may be squashed.
+        suspects: known compressors to look for.
         progress: called with `("analyze", samples done, samples in all)`.
     """
     info = source.info
@@ -91,7 +88,7 @@ def analyze(
 
         fitted = fit_compressor(seen.windows)
     identification = None
-    if suspects is not None and seen.dynamics.squashed_probability >= SUSPICIOUS:
+    if suspects is not None:
         from unsquash.analysis.identification import seek
 
         identification = seek(source, suspects)

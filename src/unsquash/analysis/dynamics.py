@@ -40,11 +40,6 @@ class Dynamics:
     mean_gain_reduction_db: float
     max_gain_reduction_db: float
 
-    @property
-    def squashed_probability(self) -> float:
-        """How probable it is that restoring helps, 0…1."""
-        return 1.0 - self.confidence if self.verdict == "none" else self.confidence
-
     def __post_init__(self) -> None:
         """Check the verdict and the ranges."""
         amounts = (self.mean_gain_reduction_db, self.max_gain_reduction_db)

@@ -34,22 +34,45 @@ class Found:
     ranges: Ranges
 
 
-def search(few: Scorer, all_of_them: Scorer, peak_dbfs: float, rng: np.random.Generator) -> Found:
-    """Narrow a population, with and without gain smoothing, and weigh the last one."""
-    branches = [_narrow(few, all_of_them, peak_dbfs, rng, smoothed=smoothed) for smoothed in (True, False)]
-    evidence = float(np.logaddexp.reduce([branch.evidence for branch in branches]) - np.log(len(branches)))
+def search(
+    few: Scorer, all_of_them: Scorer, peak_dbfs: float, rng: np.random.Generator, *, least: float
+) -> Found | None:
+    """Narrow a population, with and without gain smoothing, and weigh the last one.
+
+    Args:
+        few: a quick scorer, for the first rounds.
+        all_of_them: the true one.
+        peak_dbfs: of the recording.
+        rng: draws the candidates.
+        least: score below which the first population shows that there is nothing to be found.
+    """
+    found = [
+        _narrow(few, all_of_them, peak_dbfs, rng, least, smoothed=smoothed) for smoothed in (True, False)
+    ]
+    branches = [branch for branch in found if branch is not None]
+    if not branches:
+        return None
+    evidence = float(np.logaddexp.reduce([branch.evidence for branch in branches]) - np.log(len(found)))
     best = max(branches, key=lambda branch: branch.evidence)
     return dataclasses.replace(best, evidence=evidence)
 
 
 def _narrow(
-    few: Scorer, all_of_them: Scorer, peak_dbfs: float, rng: np.random.Generator, *, smoothed: bool
-) -> Found:
+    few: Scorer,
+    all_of_them: Scorer,
+    peak_dbfs: float,
+    rng: np.random.Generator,
+    least: float,
+    *,
+    smoothed: bool,
+) -> Found | None:
     def settings(places: Float64Array) -> list[CompressorParams]:
         return [shifted(compressor_at(place, smoothed=smoothed), peak_dbfs) for place in places]
 
     places = rng.random((FIRST_POPULATION, LOWEST.size))
     scores = few(settings(places))
+    if scores.max() < least:
+        return None
     centre, spread = places.mean(axis=0), places.std(axis=0)
     for turn in range(ROUNDS):
         elite = places[np.argsort(-scores)[:ELITE]]

@@ -27,9 +27,9 @@ from unsquash.analysis.diagnosis import Diagnosis, analyze
 from unsquash.audio import ArraySource
 from unsquash.metrics import si_sdr_db
 from unsquash.nets.gain import GainNet
-from unsquash.options import RestoreOptions
+from unsquash.options import PUBLISHED, RestoreOptions
 from unsquash.plan import Plan, make_plan
-from unsquash.stages import restored_blocks
+from unsquash.stages import restored_blocks, suspects_of
 from unsquash.units import Float64Array, FloatArray
 from unsquash.weights import load_gain_net
 
@@ -66,7 +66,7 @@ def restore_both(
         squashed, both results: `(C, T)`.
     """
     source = ArraySource(squashed, sample_rate)
-    diagnosis = analyze(source, net=net, fit=True)
+    diagnosis = analyze(source, net=net, fit=True, suspects=suspects_of("cpu", PUBLISHED))
     plans = [make_plan(diagnosis, options) for options in (RestoreOptions(method="neural"), RestoreOptions())]
     neural, auto = (
         np.concatenate(list(_restored(source, plan, diagnosis, net)), axis=1).astype(np.float64)
