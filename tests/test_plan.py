@@ -188,6 +188,13 @@ def named(known=0.98, **changes):
     )
 
 
+def test_at_its_own_level_less_is_enough():
+    found = replace(diagnosis(dynamics=Verdict("none")), identification=replace(named(0.9), offset_db=0.0))
+    plan = make_plan(found, RestoreOptions())
+    assert plan.method == "model"
+    assert "changed" not in plan.reasons[0]
+
+
 @pytest.mark.parametrize("verdict", ["none", "compressed", "limited"])
 def test_a_known_compressor_is_inverted_without_a_cap(verdict):
     found = replace(diagnosis(dynamics=Verdict(verdict)), identification=named())
@@ -206,6 +213,8 @@ def test_a_known_compressor_is_inverted_without_a_cap(verdict):
         named(invertible=False),
         replace(named(), profile=None),
         replace(named(), offset_db=20.0),
+        named(0.95),
+        replace(named(0.8), offset_db=0.0),
         None,
     ],
 )

@@ -234,13 +234,9 @@ def _levels_table(diagnosis: Diagnosis) -> Table:
 
 
 def _add_identification(table: Table, found: Identification) -> None:
-    """Add the name of the compressor, or else the ranges of its settings, with their probability."""
+    """Add the name of the best known compressor and its probability."""
     table.add_row(*_named("profile", found.profile))
     table.add_row(*_named("profile_probability", found.probability if found.profile else None))
-    for name, (low, high) in found.ranges.items():
-        stem, _, suffix = name.rpartition("_")
-        label = stem if suffix in _UNITS else name
-        table.add_row(f"{label.replace('_', ' ')}, likely", f"{low:.3g} … {high:.3g}", _UNITS.get(suffix, ""))
 
 
 def _grid() -> Table:

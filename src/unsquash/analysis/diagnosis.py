@@ -31,7 +31,7 @@ class Diagnosis:
         bandwidth_hz: above it there is nothing; None for silence.
         dynamics: what the analyzer thinks was done; None when it was not asked.
         compressor: the compressor that explains what the network hears best; None when it was not sought.
-        identification: which compressor it was, by name or by ranges of its settings; None when it was not
+        identification: which compressor it was, by name or by settings searched for; None when it was not
             sought.
         hearing: what the neural engine needs to know about the whole file.
     """

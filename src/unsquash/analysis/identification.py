@@ -4,20 +4,20 @@ The profile network gives, for any compressor, the logarithm of how much more li
 compressor made it than if nothing was done. What is known of several excerpts is added. The known compressors
 are asked at the recording's own level and, because its level may have been changed since, at others; the rest
 of the space of settings is searched by a population that narrows (the cross-entropy method) and then weighed,
-so that the settings come with ranges and every hypothesis with a probability.
+so that every hypothesis has a probability.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from unsquash.analysis.candidates import candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt, read_excerpts
-from unsquash.analysis.searching import Ranges, Scorer, shifted, softmax
+from unsquash.analysis.searching import Scorer, shifted, softmax
 from unsquash.analysis.searching import search as find_settings
 from unsquash.analysis.space import NOTHING
 from unsquash.audio import AudioSource
@@ -34,7 +34,7 @@ TEMPER = 0.6
 
 OFFSETS_DB = tuple(float(offset) for offset in range(-24, 43, 3))
 FINE_OFFSETS_DB = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
-UNCHANGED_SHARE = 0.5
+UNCHANGED_SHARE = 0.8
 """How probable it is, before looking, that the level was not changed since."""
 
 KEPT, KEPT_CLOSELY = 36, 5
@@ -46,9 +46,11 @@ somewhere. Calibrated on held-out artists, where it is between -3 and 10 for unt
 SEARCHED_FROM = 5.0
 """Evidence from which on compressors are looked for beyond the known ones."""
 
-KNOWN_PROBABILITY = 0.95
+KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.85, 0.97
+"""From here on a known compressor is taken for granted, at its own level or with the level changed since."""
+
 FARTHEST_OFFSET_DB = 12.0
-"""A known compressor is taken for granted from this probability on and up to this change of level."""
+"""So much of a change is believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,6 @@ class Identification:
         squashed: probability that any compressor was at work, 0…1.
         params: its settings, for the recording at its present level.
         offset_db: by how much the level was changed after a known compressor.
-        ranges: of the settings found by search, 80 % credible: threshold_db, ratio and the times in ms.
         invertible: the exact inverse was tried on the whole recording, or need not be.
     """
 
@@ -72,14 +73,14 @@ class Identification:
     known: float
     params: CompressorParams
     offset_db: float = 0.0
-    ranges: Ranges = field(default_factory=dict)
     invertible: bool = True
 
     @property
     def is_sure(self) -> bool:
         """Whether a known compressor, this or one much like it, is taken for granted."""
-        is_near = abs(self.offset_db) <= FARTHEST_OFFSET_DB
-        return self.profile is not None and is_near and self.known >= KNOWN_PROBABILITY
+        if self.profile is None or abs(self.offset_db) > FARTHEST_OFFSET_DB:
+            return False
+        return self.known >= (KNOWN_PROBABILITY if self.offset_db == 0.0 else MOVED_PROBABILITY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,6 @@ def identify(
             squashed=squashed,
             known=is_known,
             params=found.params,
-            ranges=found.ranges,
         )
     if not named.best:
         raise ValueError("nothing was to be considered")
@@ -165,7 +165,6 @@ def identify(
         known=is_known,
         params=params,
         offset_db=offset_db,
-        ranges={} if found is None else found.ranges,
     )
 
 

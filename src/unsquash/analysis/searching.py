@@ -7,7 +7,7 @@ Source:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +20,16 @@ FIRST_POPULATION, POPULATION, ELITE = 192, 64, 14
 ROUGH_ROUNDS, ROUNDS = 3, 5
 LEAST_SPREAD = 0.02
 
-Ranges = Mapping[str, tuple[float, float]]
 Scorer = Callable[[Sequence[CompressorParams]], Float64Array]
 """Candidates to logarithms of their likelihoods, up to a constant; shape `(K,)`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The compressor that a search found, with 80 % ranges and the evidence for it."""
+    """The compressor that a search found, and the evidence for it."""
 
     evidence: float
     params: CompressorParams
-    ranges: Ranges
 
 
 def search(
@@ -89,21 +87,7 @@ def _narrow(
     return Found(
         evidence=float(np.logaddexp.reduce(log_weights) - np.log(len(places))),
         params=settings(middle[None])[0],
-        ranges=_ranges(settings(places), weights),
     )
-
-
-def _ranges(candidates: Sequence[CompressorParams], weights: Float64Array) -> Ranges:
-    names = ["threshold_db", "ratio", "detector_attack_ms", "detector_release_ms"]
-    names += ["attack_ms", "release_ms"] if candidates[0].smoothing != "none" else ["knee_db"]
-    return {name: _quantiles([getattr(c, name) for c in candidates], weights) for name in names}
-
-
-def _quantiles(values: Sequence[float], weights: Float64Array) -> tuple[float, float]:
-    order = np.argsort(values)
-    below = np.cumsum(weights[order]) - 0.5 * weights[order]
-    low, high = np.interp([0.1, 0.9], below, np.asarray(values)[order])
-    return float(low), float(high)
 
 
 def shifted(params: CompressorParams, offset_db: float) -> CompressorParams:

@@ -22,7 +22,6 @@ import torch
 from unsquash.analysis.candidates import candidate_curves_db
 from unsquash.analysis.excerpts import read_excerpts
 from unsquash.analysis.identification import identify
-from unsquash.analysis.searching import Ranges
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
 from unsquash.audio import ArraySource
 from unsquash.dsp.compressor import CompressorParams, compress
@@ -125,8 +124,8 @@ def search_errors(
 ) -> dict[str, dict[str, float]]:
     """Search for the settings of compressors that belong to no set, from whole tracks.
 
-    Returns, per setting: the mean squared error and that of always answering the middle, both in units of
-    the searched range (logarithmic but for the threshold), and how often the stated range holds the truth.
+    Returns, per setting: the mean squared error and that of always answering the middle, in units of
+    the searched range (logarithmic but for the threshold).
     """
     rng, rows = np.random.default_rng(seed), []
     for _ in range(count):
@@ -135,22 +134,15 @@ def search_errors(
         squashed = compress(original, SAMPLE_RATE, truth).samples
         timebase = Timebase.between(SAMPLE_RATE, net.config)
         found = identify(read_excerpts(ArraySource(squashed, SAMPLE_RATE), timebase), net, {})
-        held = [_holds(found.ranges, name, getattr(truth, name)) for name in SETTINGS]
-        rows.append((place_of(truth), np.clip(place_of(found.params), 0.0, 1.0), held))
-    truths, answers, held_by = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
+        rows.append((place_of(truth), np.clip(place_of(found.params), 0.0, 1.0)))
+    truths, answers = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     return {
         name: {
             "mse": float(np.square(answers[:, k] - truths[:, k]).mean()),
             "mse_of_the_middle": float(np.square(0.5 - truths[:, k]).mean()),
-            "held_by_range": float(held_by[:, k].mean()),
         }
         for k, name in enumerate(SETTINGS)
     }
-
-
-def _holds(ranges: Ranges, name: str, value: float) -> bool:
-    low, high = ranges.get(name, (np.inf, -np.inf))
-    return low <= value <= high
 
 
 def accuracy(trials: Sequence[Trial]) -> float:
