@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from unsquash import metrics
+from unsquash.analysis.diagnosis import analyze
 from unsquash.analysis.excerpts import read_excerpts
 from unsquash.analysis.identification import identify
 from unsquash.audio import ArraySource
@@ -26,7 +27,8 @@ from unsquash.errors import InversionError
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
 from unsquash.nets.timebase import Timebase
 from unsquash.options import PROFILE_MODEL, RestoreOptions
-from unsquash.pipeline import restore
+from unsquash.plan import make_plan
+from unsquash.stages import judge_for, network_on, restored_blocks, suspects_of
 from unsquash.training.corpus import PEAK, SAMPLE_RATE, Track, load_corpus
 from unsquash.training.profiles.train import load_profile_recipe
 from unsquash.units import Float64Array, db_to_linear
@@ -86,7 +88,16 @@ def restore_every_way(
 
 
 def _restored(squashed: Float64Array, options: RestoreOptions) -> Float64Array:
-    return np.asarray(restore(squashed, SAMPLE_RATE, options).samples, dtype=np.float64)
+    source = ArraySource(squashed, SAMPLE_RATE)
+    net = network_on(options.device, options.model)
+    is_open = options.method == "auto"
+    suspects = suspects_of(options.device, options.profile_set) if is_open else None
+    diagnosis = analyze(source, net=judge_for(net, options), fit=is_open, suspects=suspects)
+    plan = make_plan(diagnosis, options)
+    blocks = restored_blocks(
+        source, plan, diagnosis, options, net, 0, source.info.frames, lambda _samples, _gain_db: None
+    )
+    return np.concatenate(list(blocks), axis=1).astype(np.float64)
 
 
 def _inverted(squashed: Float64Array, params: CompressorParams) -> Float64Array:
