@@ -107,3 +107,9 @@ def test_nothing_to_go_by() -> None:
     silent = Heard(magnitude=np.zeros(HOPS * HOP_SAMPLES), reduction_db=np.zeros(HOPS))
     assert fit_compressor([silent]) is None
     assert fit_compressor([heard(np.ones((1, HOPS * HOP_SAMPLES)), np.full(HOPS, 3.0))]) is None
+
+
+def test_a_recording_too_quiet_for_any_threshold_has_no_compressor() -> None:
+    rng = np.random.default_rng(0)
+    magnitude = 1e-10 * np.abs(rng.standard_normal(64 * 2000))
+    assert fit_compressor([Heard(magnitude=magnitude, reduction_db=rng.uniform(0.0, 6.0, 2000))]) is None

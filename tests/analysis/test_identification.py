@@ -112,3 +112,9 @@ def test_silent_excerpts_are_left_out() -> None:
 def test_places_and_compressors_correspond() -> None:
     place = np.array([0.1, 0.9, 0.3, 0.5, 0.7, 0.2])
     assert place_of(compressor_at(place, smoothed=True)) == pytest.approx(place)
+
+
+def test_a_recording_too_quiet_for_any_threshold_is_no_error(oracle: type[Oracle]) -> None:
+    oracle.truth = compressor_at(np.full(6, 0.4), smoothed=True)
+    whispers = [replace(excerpt, samples=1e-9 * excerpt.samples) for excerpt in excerpts()]
+    assert -200.0 <= identify(whispers, NET, {}).params.threshold_db <= 0.0  # type: ignore[arg-type]

@@ -87,6 +87,16 @@ def test_a_file_that_is_no_set_is_refused(text: str, tmp_path: Path) -> None:
         load_profile_set(str(file))
 
 
+def test_a_threshold_above_full_scale_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "loud.csv"
+    file.write_text(
+        "name,threshold_dbfs,ratio,detector_attack_ms,detector_release_ms,gain_attack_ms,gain_release_ms,"
+        "detector_order\nx,30,4,1,1,1,1,2\n"
+    )
+    with pytest.raises(OptionError, match="above full scale"):
+        load_profile_set(str(file))
+
+
 def test_an_unknown_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="forty"):
         load_profile_set("forty")

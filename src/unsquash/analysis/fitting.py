@@ -33,6 +33,9 @@ WARM_UP_HOPS = 689
 """The first second of a window, in which the compressor's unknown state is forgotten, does not count."""
 
 RANDOM, STARTS, EVALUATIONS = 240, 3, 110
+QUIETEST_RMS = 1e-8
+"""Below -160 dBFS no threshold is a level that a compressor can be set to."""
+
 AMOUNT_WEIGHT = 0.03
 PRIOR_WEIGHT = 0.002
 _DB_PER_NEPER = 20.0 / math.log(10.0)
@@ -139,7 +142,7 @@ class _Search:
             return
         powers = [np.square(window.magnitude) for window in windows]
         self.rms = math.sqrt(float(np.mean(np.concatenate(powers))))
-        if self.rms == 0.0:
+        if self.rms < QUIETEST_RMS:
             return
         self._levels: dict[int, list[Float64Array]] = {
             step: [np.sqrt(p.reshape(-1, step).mean(axis=1)) / self.rms for p in powers]

@@ -144,7 +144,7 @@ def identify(
         found = find_settings(few, all_of_them, peak_dbfs, np.random.default_rng(seed), least=least)
     shares = softmax(np.array([NOTHING_LOG_ODDS, named.evidence, found.evidence if found else -np.inf]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])
-    if found is not None and is_other > is_known:
+    if found is not None and (is_other > is_known or not known):
         return Identification(
             profile=None,
             probability=is_other,

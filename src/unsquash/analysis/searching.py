@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unsquash.analysis.space import LOWEST, compressor_at
-from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.compressor import RANGES, CompressorParams
 from unsquash.units import Float64Array
 
 FIRST_POPULATION, POPULATION, ELITE = 192, 64, 14
@@ -91,8 +91,9 @@ def _narrow(
 
 
 def shifted(params: CompressorParams, offset_db: float) -> CompressorParams:
-    """Return the compressor for a recording whose level was changed by so much."""
-    return dataclasses.replace(params, threshold_db=min(0.0, params.threshold_db + offset_db))
+    """Return the compressor for a recording whose level was changed by so much, as far as thresholds go."""
+    threshold_db = max(RANGES["threshold_db"][0], min(0.0, params.threshold_db + offset_db))
+    return dataclasses.replace(params, threshold_db=threshold_db)
 
 
 def softmax(logarithms: Float64Array) -> Float64Array:

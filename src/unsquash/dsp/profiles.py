@@ -180,6 +180,11 @@ def load_profile_set(name: str) -> dict[str, CompressorParams]:
         ) from error
     if not profiles:
         raise OptionError(f"there are no profiles in {path}", hint="One row for each, under a header.")
+    if above := [row for row, params in profiles.items() if params.threshold_db > 0.0]:
+        raise OptionError(
+            f"{path}: the threshold of {above[0]!r} is above full scale",
+            hint="Give it in dBFS; it is moved with the level of the recording.",
+        )
     return profiles
 
 
