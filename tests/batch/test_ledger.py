@@ -187,3 +187,13 @@ class TestLeftovers:
             time.sleep(0.01)
         assert remove_leftovers(tmp_path) == 1
         process.wait()
+
+
+def test_another_content_of_a_set_of_profiles_is_another_setting(tmp_path):
+    own = tmp_path / "own.csv"
+    own.write_text("one")
+    before = settings_digest(RestoreOptions(profile_set=str(own)))
+    assert settings_digest(RestoreOptions(profile_set=str(own))) == before
+    own.write_text("two")
+    assert settings_digest(RestoreOptions(profile_set=str(own))) != before
+    assert settings_digest(RestoreOptions()) == settings_digest(RestoreOptions(profile_set="published"))

@@ -98,6 +98,8 @@ def settings_digest(options: RestoreOptions, *also: object) -> str:
     chosen = {name: value for name, value in values.items() if value != getattr(default, name)}
     for name in _NO_EFFECT:
         chosen.pop(name, None)
+    if options.profile_set.lower().endswith(".csv"):
+        chosen["profile_set"] = digest(Path(options.profile_set))  # what is in it, not what it is called
     text = json.dumps([chosen, *also], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
