@@ -28,11 +28,12 @@ from unsquash.audio import (
     spooled,
 )
 from unsquash.audition import choose_pair, most_squashed_part
+from unsquash.dsp.profiles import load_profile_set
 from unsquash.errors import OutputExistsError
 from unsquash.execution import FileRestoration as FileRestoration
 from unsquash.execution import Work, execute, planned
 from unsquash.options import RestoreOptions
-from unsquash.plan import Plan, make_plan, needs_network
+from unsquash.plan import Plan, is_left_open, make_plan, needs_network
 from unsquash.rendering import Progress, Target, level_gain_db
 from unsquash.stages import judge_for, network_on, restored_blocks, suspects_of
 from unsquash.tracing import Trace
@@ -276,9 +277,10 @@ def check_separate(source: Path, target: Path) -> None:
 def _decide(
     source: AudioSource, options: RestoreOptions, progress: Progress | None
 ) -> tuple[Diagnosis, Plan, Network | None]:
+    load_profile_set(options.profile_set)  # one that cannot be read is refused, needed or not
     net = network_on(options.device, options.model) if needs_network(options) else None
     judge = judge_for(net, options)
-    is_open = judge is not None and options.method == "auto"
+    is_open = is_left_open(options)
     suspects = suspects_of(options.device, options.profile_set) if is_open else None
     diagnosis = analysis.analyze(source, net=judge, fit=is_open, suspects=suspects, progress=progress)
     return diagnosis, make_plan(diagnosis, options), net

@@ -94,6 +94,11 @@ def needs_network(options: RestoreOptions) -> bool:
     return is_open and _chosen_method(options) in ("auto", "neural")
 
 
+def is_left_open(options: RestoreOptions) -> bool:
+    """Return whether everything is looked for: known compressors, others, and what a network hears."""
+    return needs_network(options) and _chosen_method(options) == "auto"
+
+
 def make_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
     """Decide what is worth undoing, and how.
 

@@ -13,8 +13,10 @@ import pytest
 from unsquash.batch.identity import Identity, identify, same_content, settings_digest
 from unsquash.batch.ledger import Entry, Ledger, output_is_intact
 from unsquash.batch.leftovers import remove_leftovers
+from unsquash.batch.settings import preflight
 from unsquash.errors import OutputError
-from unsquash.options import Position, RestoreOptions
+from unsquash.options import DEFAULT_MODEL, PROFILE_MODEL, Position, RestoreOptions
+from unsquash.weights import digest_of
 
 
 def entry(name="a.wav", **changes):
@@ -197,3 +199,11 @@ def test_another_content_of_a_set_of_profiles_is_another_setting(tmp_path):
     own.write_text("two")
     assert settings_digest(RestoreOptions(profile_set=str(own))) != before
     assert settings_digest(RestoreOptions()) == settings_digest(RestoreOptions(profile_set="published"))
+
+
+def test_every_network_that_takes_part_is_noted():
+    gain, profile = digest_of(DEFAULT_MODEL), digest_of(PROFILE_MODEL)
+    assert preflight(RestoreOptions(), album=False) == f"{gain}+{profile}"
+    assert preflight(RestoreOptions(profile_set="none"), album=False) == gain
+    assert preflight(RestoreOptions(method="neural"), album=False) == gain
+    assert preflight(RestoreOptions(profile="five/A"), album=False) is None

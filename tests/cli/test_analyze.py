@@ -139,6 +139,11 @@ class TestPlot:
         assert first.read_bytes() == second.read_bytes()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["first.png", "second.PNG"]
 
+    def test_there_is_none_to_overwrite(self, run, folder):
+        done = run("analyze", folder / "silent.wav", "-f")
+        assert done.returncode == 2
+        assert b"--plot" in done.stderr
+
     def test_an_existing_file_is_replaced_only_if_told_so(self, run, folder, tmp_path):
         plot = tmp_path / "plot.png"
         plot.write_bytes(b"mine")

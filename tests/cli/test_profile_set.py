@@ -74,7 +74,8 @@ def test_without_a_set_no_compressor_is_looked_for(run, squashed):
 
 @pytest.mark.parametrize("name", ["forty", "absent.csv"])
 def test_a_set_that_does_not_exist_is_refused(run, squashed, tmp_path, name):
-    for command in (("analyze", squashed), ("restore", squashed, tmp_path / "out.wav")):
+    restore = ("restore", squashed, tmp_path / "out.wav")
+    for command in (("analyze", squashed), restore, (*restore, "--method", "neural")):
         done = run(*command, "--profile-set", name)
         assert done.returncode == 2
         assert name.encode() in done.stderr

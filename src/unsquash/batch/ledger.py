@@ -31,7 +31,7 @@ class Entry:
         input: where the input was.
         identity: what the input was.
         settings: hash of the options.
-        model: SHA-256 of the network's weights; None where none was needed.
+        model: SHA-256 of the networks' weights, joined by `+`; None where none was needed.
         output_sha256, output_size: of what was written.
         status: `restored` or `unchanged`.
         method, verdict: what was chosen, and what the analysis said.

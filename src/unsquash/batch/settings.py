@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from unsquash.batch.tasks import Failure, Outcome
 from unsquash.dsp.profiles import load_profile_set
 from unsquash.errors import OptionError
-from unsquash.options import RestoreOptions
+from unsquash.options import PROFILE_MODEL, RestoreOptions
 from unsquash.pipeline import FileAnalysis
-from unsquash.plan import describe_compressor, needs_network
+from unsquash.plan import describe_compressor, is_left_open, needs_network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Summary:
 
 
 def preflight(options: RestoreOptions, *, album: bool) -> str | None:
-    """Refuse what could not work on any file; return the digest of the network's weights.
+    """Refuse what could not work on any file; return the digests of the networks' weights.
 
     Raises:
         OptionError: the options contradict each other, or describe no compressor.
@@ -92,14 +92,18 @@ def preflight(options: RestoreOptions, *, album: bool) -> str | None:
         raise OptionError("headerless samples and saved gains are for single files", hint="leave --album out")
     if options.profile is not None or options.settings:
         describe_compressor(options.profile, options.settings, options.link)
-    load_profile_set(options.profile_set)
+    load_profile_set(options.profile_set)  # one that cannot be read is refused, needed or not
     if not needs_network(options):
         return None
     from unsquash.weights import digest_of, find_entry, obtain
 
-    if not options.model.endswith(".safetensors"):
-        obtain(find_entry(options.model))  # fetched once, not by every worker
-    return digest_of(options.model)
+    networks = [options.model]
+    if is_left_open(options) and load_profile_set(options.profile_set):
+        networks.append(PROFILE_MODEL)
+    for name in networks:
+        if not name.endswith(".safetensors"):
+            obtain(find_entry(name))  # fetched once, not by every worker
+    return "+".join(map(digest_of, networks))
 
 
 def runs_on_gpu(options: RestoreOptions) -> bool:

@@ -73,6 +73,8 @@ def analyze(
     is_one = not listed and not many.are_many(names)
     if plot is not None:
         _check_plot(plot, names, is_one=is_one, overwrite=overwrite)
+    elif overwrite:
+        raise OptionError("there is no plot to overwrite", hint="give --plot FILE.png with --overwrite")
     if not is_one:
         many.analyze_many(
             names,
