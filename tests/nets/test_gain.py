@@ -59,6 +59,17 @@ def test_conditioning_changes_the_answer(net: GainNet) -> None:
         assert not torch.allclose(net(features, torch.zeros(1, size)), net(features, torch.ones(1, size)))
 
 
+def test_dropout_acts_while_training_only(net: GainNet) -> None:
+    features = torch.randn(1, net.features.count, 64)
+    forgetful = GainNet(net.config, dropout=0.5)
+    forgetful.load_state_dict(net.state_dict())
+    forgetful.eval()
+    conditioning = net.pool(net.embed(features))
+    assert torch.equal(forgetful(features, conditioning), net(features, conditioning))
+    forgetful.train()
+    assert not torch.equal(forgetful.normalize(features), forgetful.normalize(features))
+
+
 def test_pooling_is_a_weighted_mean_and_deviation_over_all_windows() -> None:
     first = torch.tensor([[1.0, 2.0, 4.0]])
     second = torch.tensor([[3.0, 12.0, 48.0]])

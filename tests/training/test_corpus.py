@@ -11,7 +11,7 @@ from unsquash.training.corpus import PEAK, SAMPLE_RATE, load_corpus
 
 
 def test_decodes_splits_by_artist_and_never_opens_the_benchmark(corpus_folder: Path, tmp_path: Path) -> None:
-    tracks = load_corpus(corpus_folder, tmp_path, validation_artists=["b"])
+    tracks = load_corpus([corpus_folder], tmp_path, validation_artists=["b"])
     assert [track.artist for track in tracks] == ["a", "b", "a", "a", "c"]
     assert [track.part for track in tracks].count("validation") == 1
     assert all(np.abs(track.samples).max() == PEAK for track in tracks)
@@ -20,9 +20,9 @@ def test_decodes_splits_by_artist_and_never_opens_the_benchmark(corpus_folder: P
 
 
 def test_the_second_time_nothing_is_decoded(corpus_folder: Path, tmp_path: Path) -> None:
-    load_corpus(corpus_folder, tmp_path, validation_artists=[])
+    load_corpus([corpus_folder], tmp_path, validation_artists=[])
     times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    load_corpus(corpus_folder, tmp_path, validation_artists=[])
+    load_corpus([corpus_folder], tmp_path, validation_artists=[])
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == times
 
 
@@ -32,11 +32,11 @@ def test_mono_of_another_rate_becomes_stereo_at_44100(tmp_path: Path) -> None:
     soundfile.write(audio / "a.wav", 0.1 * np.sin(np.arange(48_000 * 2) / 20), 48_000)
     header = "file,kind,split,artist_or_repo,licence,plr_db\n"
     (audio / "catalog.csv").write_text(header + "a.wav,mix,train,a,CC0,\n")
-    (track,) = load_corpus(audio, tmp_path / "cache", validation_artists=[])
+    (track,) = load_corpus([audio], tmp_path / "cache", validation_artists=[])
     assert track.samples.shape == (2 * SAMPLE_RATE, 2)
     np.testing.assert_array_equal(track.samples[:, 0], track.samples[:, 1])
 
 
 def test_a_folder_without_catalogue_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioReadError, match=r"catalog\.csv"):
-        load_corpus(tmp_path, tmp_path, validation_artists=[])
+        load_corpus([tmp_path], tmp_path, validation_artists=[])

@@ -16,7 +16,7 @@ from unsquash.units import Float64Array
 @pytest.fixture
 def source(corpus_folder: Path, cache_folder: Path) -> Source:
     return Source(
-        audio=corpus_folder,
+        audio=[corpus_folder],
         cache=cache_folder,
         validation_artists=("b",),
         mel_bands=8,

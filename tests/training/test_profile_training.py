@@ -103,7 +103,7 @@ def test_a_training_leaves_a_network_that_loads(
     corpus_folder: Path, cache_folder: Path, tmp_path: Path
 ) -> None:
     source = ProfileSource(
-        audio=corpus_folder,
+        audio=[corpus_folder],
         cache=cache_folder,
         validation_artists=("b",),
         mel_bands=8,
@@ -119,7 +119,7 @@ def test_a_training_leaves_a_network_that_loads(
 
 def test_an_example_depends_on_its_number_only(corpus_folder: Path, cache_folder: Path) -> None:
     source = ProfileSource(
-        audio=corpus_folder,
+        audio=[corpus_folder],
         cache=cache_folder,
         validation_artists=("b",),
         mel_bands=8,

@@ -78,7 +78,7 @@ def test_the_whole_way_from_audio_to_weights(
         tiny_recipe, minutes=0.05, validation_examples=2, validation_artists=("b",), pool_examples=4
     )
     source = Source(
-        audio=corpus_folder,
+        audio=[corpus_folder],
         cache=cache_folder,
         validation_artists=recipe.validation_artists,
         mel_bands=recipe.net.mel_bands,

@@ -12,24 +12,23 @@ Source:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from unsquash.errors import OptionError, WeightsCorruptError
+from unsquash.errors import OptionError
+from unsquash.nets.sizes import Sizes, filled
 
 _EPSILON = 1e-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DelimiterConfig:
+class DelimiterConfig(Sizes):
     """The sizes of a De-limiter; stored with its weights. The defaults are the published ones."""
 
-    sample_rate: int = 44_100
     filters: int = 512
     kernel_samples: int = 128
     stride_samples: int = 64
@@ -41,8 +40,7 @@ class DelimiterConfig:
 
     def __post_init__(self) -> None:
         """Check that every size is positive and that frames overlap or touch."""
-        if min(asdict(self).values()) < 1:
-            raise OptionError("network sizes must be positive")
+        Sizes.__post_init__(self)
         if self.stride_samples > self.kernel_samples:
             raise OptionError("the stride is longer than the kernel: samples between frames are lost")
         if self.blocks > 16 or self.repeats > 16:
@@ -57,22 +55,6 @@ class DelimiterConfig:
     def receptive_field_samples(self) -> int:
         """Samples to either side that can influence an output sample, once the moments are fixed."""
         return (sum(self.dilations) + 1) * self.stride_samples + self.kernel_samples
-
-    def to_json(self) -> str:
-        """Write the sizes as they are stored beside the weights."""
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def from_json(text: str) -> DelimiterConfig:
-        """Read what `to_json` wrote.
-
-        Raises:
-            WeightsCorruptError: the text is no such configuration.
-        """
-        try:
-            return DelimiterConfig(**json.loads(text))
-        except (TypeError, ValueError, AttributeError) as error:
-            raise WeightsCorruptError(f"not a De-limiter's configuration: {error}") from error
 
 
 class GlobalNorm(nn.Module):
@@ -177,13 +159,7 @@ def build_delimiter(config_json: str, tensors: Mapping[str, torch.Tensor]) -> De
     Raises:
         WeightsCorruptError: the tensors do not fit the sizes.
     """
-    net = Delimiter(DelimiterConfig.from_json(config_json))
-    try:
-        net.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
-        hint = "the weights belong to another version of unsquash"
-        raise WeightsCorruptError("the tensors do not fit the network", hint=hint) from error
-    return net.float().eval()
+    return filled(Delimiter(DelimiterConfig.from_json(config_json)), tensors)
 
 
 def _leaky(x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:

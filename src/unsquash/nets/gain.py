@@ -13,18 +13,16 @@ Source:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from unsquash.errors import OptionError, WeightsCorruptError
 from unsquash.nets.features import FRAME_SAMPLES, SUBFRAMES, WINDOW_SAMPLES, Features
 from unsquash.nets.judge import Judge
+from unsquash.nets.sizes import Sizes, filled
 
 COARSE_FRAMES = 4
 """Frames of the fine stack per frame of the coarse one."""
@@ -37,10 +35,9 @@ _DB_PER_UNIT = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GainNetConfig:
+class GainNetConfig(Sizes):
     """The sizes of a gain network; stored with its weights."""
 
-    sample_rate: int = 44_100
     mel_bands: int = 40
     fine_channels: int = 64
     coarse_channels: int = 128
@@ -50,38 +47,12 @@ class GainNetConfig:
     fine_dilations_after: tuple[int, ...] = (1, 2, 4)
     embedding_dilations: tuple[int, ...] = (1, 2, 4, 8)
 
-    def __post_init__(self) -> None:
-        """Check that every size is positive."""
-        sizes = (self.mel_bands, self.fine_channels, self.coarse_channels, self.embedding_channels)
-        dilations = (*self.fine_dilations_before, *self.coarse_dilations, *self.fine_dilations_after)
-        if min(self.sample_rate, *sizes, *dilations, *self.embedding_dilations) < 1:
-            raise OptionError("network sizes must be positive", hint="Check the [net] table of the recipe.")
-
     @property
     def receptive_field_frames(self) -> int:
         """Frames to either side that can influence an output frame."""
         fine = 1 + sum(self.fine_dilations_before) + sum(self.fine_dilations_after)
         window = -(-(WINDOW_SAMPLES - FRAME_SAMPLES) // (2 * FRAME_SAMPLES))
         return fine + window + COARSE_FRAMES * (sum(self.coarse_dilations) + 1)
-
-    def to_json(self) -> str:
-        """Write the sizes as they are stored beside the weights."""
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def from_json(text: str) -> GainNetConfig:
-        """Read what `to_json` wrote.
-
-        Raises:
-            WeightsCorruptError: The text is no such configuration.
-        """
-        try:
-            values = json.loads(text)
-            sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-            return GainNetConfig(**sizes)
-        except (TypeError, ValueError, AttributeError) as error:
-            hint = "The weights belong to another version of unsquash."
-            raise WeightsCorruptError(f"not a gain network's configuration: {error}", hint=hint) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,13 +119,19 @@ class Embedder(nn.Module):
 class GainNet(nn.Module):
     """Gain reduction from features and the file's conditioning vector.
 
+    Args:
+        config: Its sizes.
+        dropout: While training, the probability to lose a feature, or a part of what is pooled over the file:
+            what says which recording this is must not be what says how much was done to it.
+
     Shape:
         features: `(B, F, n)` with `n` a multiple of `COARSE_FRAMES`; conditioning: `(B, 2·E)`;
         result: `(B, 4·n)`, gain reduction in dB, ≥ 0, one value per 64 samples.
     """
 
-    def __init__(self, config: GainNetConfig) -> None:
+    def __init__(self, config: GainNetConfig, *, dropout: float = 0.0) -> None:
         super().__init__()
+        self._dropout = dropout
         self.config = config
         self.features = Features(config.mel_bands, config.sample_rate)
         count = self.features.count
@@ -184,7 +161,8 @@ class GainNet(nn.Module):
     def normalize(self, features: torch.Tensor) -> torch.Tensor:
         """Bring features to zero mean and unit deviation, in the layout the convolutions run fastest in."""
         framed = features.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        return torch.as_tensor(self.norm(framed))
+        normalized = torch.as_tensor(self.norm(framed))
+        return functional.dropout2d(normalized, self._dropout, self.training)
 
     def embed(self, features: torch.Tensor) -> torch.Tensor:
         """Compute the sums of one window, to be added over windows and given to `pool`."""
@@ -211,7 +189,8 @@ class GainNet(nn.Module):
 
     def forward(self, features: torch.Tensor, conditioning: torch.Tensor) -> torch.Tensor:
         """Estimate the gain reduction in dB."""
-        hidden = functional.relu(self.hidden(conditioning))
+        heard = functional.dropout(conditioning, self._dropout, self.training)
+        hidden = functional.dropout(functional.relu(self.hidden(heard)), self._dropout, self.training)
         modulation = iter(
             self.modulation(hidden)[..., None, None].split([2 * w for w in self._widths], dim=1)
         )
@@ -235,14 +214,7 @@ def build_gain_net(config_json: str, tensors: Mapping[str, torch.Tensor]) -> Gai
     Raises:
         WeightsCorruptError: The tensors do not fit the sizes.
     """
-    net = GainNet(GainNetConfig.from_json(config_json))
-    counters = {name: value for name, value in net.state_dict().items() if not value.is_floating_point()}
-    try:
-        net.load_state_dict(counters | dict(tensors), assign=True)
-    except RuntimeError as error:
-        hint = "The weights belong to another version of unsquash."
-        raise WeightsCorruptError("the tensors do not fit the network", hint=hint) from error
-    return net.float().eval()
+    return filled(GainNet(GainNetConfig.from_json(config_json)), tensors)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, dilation: int = 1) -> nn.Conv2d:

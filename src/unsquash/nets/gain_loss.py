@@ -18,6 +18,10 @@ NOTICEABLE = 2e-3
 """Variance of the log-gain in nepers², 27 dB of SI-SDR, at which the shape counts half."""
 
 
+AUDIBLE = 1e-3
+"""Error in nepers², 30 dB of SI-SDR, under which nothing more is won."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GainError:
     """How far an estimated gain is from the truth, per example, constant offset removed.
@@ -59,14 +63,16 @@ def gain_error(estimate_db: torch.Tensor, reduction_db: torch.Tensor, energy: to
 def gain_loss(estimate_db: torch.Tensor, reduction_db: torch.Tensor, energy: torch.Tensor) -> torch.Tensor:
     """Penalize the log-gain error, the part of the truth that no scaling explains, and gently an offset.
 
-    The error counts by its root and its square: between squares (heavy squashing drowns the rest) and
-    relative errors (which learn slowly); that makes changing a nearly untouched file expensive. The
-    unexplained part teaches the shape in every file alike, while the amount is still a guess.
+    Half of it: the error counts by its root and its square, between squares (heavy squashing drowns the
+    rest) and relative errors (which learn slowly); the unexplained part teaches the shape in every file
+    alike, while the amount is still a guess. The other half is what is lost in SI-SDR, which makes changing
+    a nearly untouched file as expensive as failing to restore another.
     """
     error = gain_error(estimate_db, reduction_db, energy)
     shaped = 5.0 * (error.squared + SQUARED_FLOOR).sqrt() + 10.0 * error.squared
     shape = error.untouched / (error.untouched + NOTICEABLE) * error.unexplained
-    return (shaped + 2.0 * shape + 0.002 * error.offset_db.abs()).mean()
+    lost = torch.log((error.squared + AUDIBLE) / (error.untouched + AUDIBLE))
+    return (0.5 * (shaped + 2.0 * shape + 0.002 * error.offset_db.abs()) + 0.5 * lost).mean()
 
 
 def assessment_loss(assessment: Assessment, verdict: torch.Tensor, amount_db: torch.Tensor) -> torch.Tensor:

@@ -13,18 +13,16 @@ Source:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from unsquash.errors import OptionError, WeightsCorruptError
 from unsquash.nets.features import FRAME_SAMPLES, Features
 from unsquash.nets.gain import GatedBlock
+from unsquash.nets.sizes import Sizes, filled
 
 EXCERPT_FRAMES = 860
 """About five seconds; longer recordings are scored in several excerpts."""
@@ -35,10 +33,9 @@ _DB_PER_UNIT = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileNetConfig:
+class ProfileNetConfig(Sizes):
     """The sizes of a profile network; stored with its weights."""
 
-    sample_rate: int = 44_100
     mel_bands: int = 40
     fine_channels: int = 64
     coarse_channels: int = 128
@@ -48,31 +45,6 @@ class ProfileNetConfig:
     coarse_dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8)
     candidate_fine_dilations: tuple[int, ...] = (1, 2, 4)
     candidate_coarse_dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2)
-
-    def __post_init__(self) -> None:
-        """Check that every size is positive."""
-        flat = [n for size in asdict(self).values() for n in (size if isinstance(size, tuple) else (size,))]
-        if min(flat) < 1:
-            raise OptionError("network sizes must be positive", hint="Check the [net] table of the recipe.")
-
-    def to_json(self) -> str:
-        """Write the sizes as they are stored beside the weights."""
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def from_json(text: str) -> ProfileNetConfig:
-        """Read what `to_json` wrote.
-
-        Raises:
-            WeightsCorruptError: The text is no such configuration.
-        """
-        try:
-            values = json.loads(text)
-            sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-            return ProfileNetConfig(**sizes)
-        except (TypeError, ValueError, AttributeError) as error:
-            hint = "The weights belong to another version of unsquash."
-            raise WeightsCorruptError(f"not a profile network's configuration: {error}", hint=hint) from error
 
 
 class ProfileNet(nn.Module):
@@ -152,14 +124,7 @@ def build_profile_net(config_json: str, tensors: Mapping[str, torch.Tensor]) -> 
     Raises:
         WeightsCorruptError: The tensors do not fit the sizes.
     """
-    net = ProfileNet(ProfileNetConfig.from_json(config_json))
-    counters = {name: value for name, value in net.state_dict().items() if not value.is_floating_point()}
-    try:
-        net.load_state_dict(counters | dict(tensors), assign=True)
-    except RuntimeError as error:
-        hint = "The weights belong to another version of unsquash."
-        raise WeightsCorruptError("the tensors do not fit the network", hint=hint) from error
-    return net.float().eval()
+    return filled(ProfileNet(ProfileNetConfig.from_json(config_json)), tensors)
 
 
 def _framed(x: torch.Tensor) -> torch.Tensor:

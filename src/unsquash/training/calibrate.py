@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m unsquash.training.calibrate", description=__doc__)
     parser.add_argument("model", help="name in the manifest, or a .safetensors file")
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
     parser.add_argument("--examples", type=int, default=400)
     options = parser.parse_args(arguments)

@@ -1,14 +1,15 @@
 """The training audio: decoded once to 44.1 kHz 16-bit stereo, split by artist.
 
-The audio folder holds `catalog.csv` (columns `file`, `kind`, `artist_or_repo`, `licence`, `plr_db`) and the
-files it names. Decoded tracks are kept as one `.npy` per file in a cache folder and opened memory-mapped.
+An audio folder holds `catalog.csv` (columns `file`, `kind`, `artist_or_repo`, `licence`, `plr_db`) and the
+files it names; there may be several folders. Decoded tracks are kept as one `.npy` per file in a cache
+folder and opened memory-mapped.
 Rows whose split is `bench` are never opened: they belong to the open benchmark.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from unsquash.errors import AudioReadError
 
 SAMPLE_RATE = 44_100
 PEAK = 32_000
+CATALOG = "catalog.csv"
 
 Part = Literal["train", "validation"]
 
@@ -43,17 +45,21 @@ class Track:
 
 
 def load_corpus(
-    audio: Path, cache: Path, *, validation_artists: Collection[str], workers: int = 1
+    folders: Sequence[Path], cache: Path, *, validation_artists: Collection[str], workers: int = 1
 ) -> list[Track]:
-    """Decode what is not yet in the cache and open every track of the catalogue.
+    """Decode what is not yet in the cache and open every track of the catalogues.
 
     Raises:
-        AudioReadError: The folder has no catalogue, or no file of it could be decoded.
+        AudioReadError: A folder has no catalogue, or none of its files could be decoded.
     """
-    catalog = audio / "catalog.csv"
-    if not catalog.is_file():
-        raise AudioReadError(f"no catalog.csv in {audio}", hint="Name the folder of the training audio.")
     cache.mkdir(parents=True, exist_ok=True)
+    return [track for folder in folders for track in _load(folder, cache, validation_artists, workers)]
+
+
+def _load(audio: Path, cache: Path, validation_artists: Collection[str], workers: int) -> list[Track]:
+    catalog = audio / CATALOG
+    if not catalog.is_file():
+        raise AudioReadError(f"no {CATALOG} in {audio}", hint="Name the folder of the training audio.")
     with catalog.open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] != "bench"]
     missing = [row["file"] for row in rows if not _cached(cache, row["file"]).exists()]

@@ -112,7 +112,7 @@ def generate(
 class Source:
     """Where and how examples are made; can be sent to another process."""
 
-    audio: Path
+    audio: Sequence[Path]
     cache: Path
     validation_artists: tuple[str, ...]
     mel_bands: int
@@ -120,7 +120,7 @@ class Source:
     plugin_share: float
 
     @staticmethod
-    def of(recipe: Recipe, audio: Path, cache: Path, plugins: Sequence[str]) -> Source:
+    def of(recipe: Recipe, audio: Sequence[Path], cache: Path, plugins: Sequence[str]) -> Source:
         """Follow a recipe; real plug-ins take part if all of them work on this machine."""
         return Source(
             audio=audio,

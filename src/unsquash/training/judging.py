@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m unsquash.training.judging", description=__doc__)
     parser.add_argument("model", type=Path, help="model.safetensors as training leaves it")
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--examples", type=int, default=2400)

@@ -11,12 +11,16 @@ import soxr
 from unsquash.training.corpus import PEAK, Track
 from unsquash.units import Float64Array
 
+SCORE_SHARE = 0.45
+"""Of the pieces, where there are rendered scores: unlike the recordings, they are not soon known by heart."""
+
 
 class Mixer:
     """Draws originals from tracks of one part; pieces with much dynamics are drawn more often."""
 
     def __init__(self, tracks: Sequence[Track]) -> None:
         self._pieces = [t for t in tracks if t.kind == "mix"]
+        self._scores = [t for t in tracks if t.kind == "score"]
         self._speech = [t for t in tracks if t.kind == "speech"]
         self._layers = [t for t in tracks if t.kind in ("stem", "loop")]
         self._piece_weights = _normalized([_worth(t) for t in self._pieces])
@@ -46,12 +50,14 @@ class Mixer:
         if self._speech and way < 0.34:
             return _window(self._speech[int(rng.integers(len(self._speech)))], length, rng)
         piece = self._piece(length, rng)
-        if way > 0.85:
+        if way > 0.8:
             other = self._piece(length, rng)
             piece = piece + other * 10.0 ** (rng.uniform(-14.0, 0.0) / 20.0)
         return piece
 
     def _piece(self, length: int, rng: np.random.Generator) -> Float64Array:
+        if self._scores and rng.random() < SCORE_SHARE:
+            return _window(self._scores[int(rng.integers(len(self._scores)))], length, rng)
         index = int(rng.choice(len(self._pieces), p=self._piece_weights))
         return _window(self._pieces[index], length, rng)
 
@@ -80,14 +86,16 @@ class Mixer:
         return mixture
 
     def _varied(self, signal: Float64Array, rng: np.random.Generator) -> Float64Array:
-        """Vary speed, spectral tilt, loudness over time, width, channel order and polarity."""
-        if rng.random() < 0.35:
-            signal = soxr.resample(signal.T, 1.0, rng.uniform(0.85, 1.18), "MQ").T
+        """Vary speed, timbre, loudness over time, width, channel order and polarity."""
+        if rng.random() < 0.5:
+            signal = soxr.resample(signal.T, 1.0, rng.uniform(0.8, 1.19), "MQ").T
         if rng.random() < 0.4:
             corner = 10.0 ** rng.uniform(2.0, 3.8)
             numerator, denominator = scipy.signal.butter(1, corner, fs=44_100.0)
             low = scipy.signal.lfilter(numerator, denominator, signal, axis=-1)
             signal = signal + low * rng.uniform(-0.7, 1.5)
+        if rng.random() < 0.6:
+            signal = _equalized(signal, rng)
         if rng.random() < 0.15:
             knots = 10.0 ** (rng.uniform(-14.0, 0.0, 6) / 20.0)
             signal = signal * np.interp(np.linspace(0, 5, signal.shape[1]), np.arange(6), knots)
@@ -109,6 +117,22 @@ def _window(track: Track, length: int, rng: np.random.Generator, start: int | No
     if len(piece) < length:
         piece = np.resize(samples, (length, 2))
     return piece.T.astype(np.float64) / PEAK
+
+
+def _equalized(signal: Float64Array, rng: np.random.Generator) -> Float64Array:
+    """Raise or lower one to four parts of the spectrum.
+
+    Source:
+        Bristow-Johnson, Cookbook formulae for audio EQ biquad filter coefficients: peaking filter.
+    """
+    for _ in range(int(rng.integers(1, 5))):
+        omega = 2.0 * np.pi * 10.0 ** rng.uniform(1.7, 4.1) / 44_100.0
+        factor = 10.0 ** (rng.uniform(-9.0, 9.0) / 40.0)
+        alpha = np.sin(omega) / (2.0 * rng.uniform(0.4, 2.5))
+        numerator = [1.0 + alpha * factor, -2.0 * np.cos(omega), 1.0 - alpha * factor]
+        denominator = [1.0 + alpha / factor, -2.0 * np.cos(omega), 1.0 - alpha / factor]
+        signal = scipy.signal.lfilter(numerator, denominator, signal, axis=-1)
+    return signal
 
 
 def _worth(track: Track) -> float:

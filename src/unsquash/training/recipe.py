@@ -33,6 +33,8 @@ class Recipe:
     warmup_steps: int = 100
     ema_decay: float = 0.998
     assessment_weight: float = 0.05
+    dropout: float = 0.0
+    """Of features and of what is pooled over the file, while training."""
     validate_every: int = 250
     net: GainNetConfig = field(default_factory=GainNetConfig)
 

@@ -37,7 +37,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.device = device
-        self.net = GainNet(recipe.net).to(device)
+        self.net = GainNet(recipe.net, dropout=recipe.dropout).to(device)
         self.average = copy.deepcopy(self.net).eval()
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m unsquash.training.train", description=__doc__)
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio (3 GB)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")

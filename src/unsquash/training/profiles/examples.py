@@ -120,7 +120,7 @@ def add_noise(excerpt: Excerpt, snr_db: float, rng: np.random.Generator) -> Exce
 class ProfileSource:
     """Where and how examples are made; can be sent to another process."""
 
-    audio: Path
+    audio: Sequence[Path]
     cache: Path
     validation_artists: tuple[str, ...]
     mel_bands: int

@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m unsquash.training.profiles.restoring", description=__doc__
     )
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
     parser.add_argument("--count", type=int, default=12, help="recordings per line of the table")
     parser.add_argument("--sets", default="five,thirty")

@@ -238,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m unsquash.training.profiles.train", description=__doc__)
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("--audio", type=Path, required=True, help="folder with catalog.csv")
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio (3 GB)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")

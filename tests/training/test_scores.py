@@ -1,0 +1,81 @@
+"""Scores, arranged anew and rendered."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+
+from unsquash.errors import OptionError
+from unsquash.training.corpus import SAMPLE_RATE, load_corpus
+from unsquash.training.scores import DRUMS, LONGEST_S, SILENCE, TICKS_PER_S, render_all, varied
+
+SOUNDFONTS = [path for folder in ("sf2", "sf3") for path in Path("/usr/share/sounds", folder).glob("*.sf?")]
+
+
+@pytest.fixture
+def score() -> mido.MidiFile:
+    """Half a minute of a tune and a drum, then a note that nobody ends after three minutes."""
+    tune, drum = mido.MidiTrack(), mido.MidiTrack()
+    tune.append(mido.Message("program_change", channel=2, program=40))
+    for step in range(60):
+        for kind in ("note_on", "note_off"):
+            tune.append(mido.Message(kind, channel=2, note=60 + step % 5, velocity=70, time=240))
+            drum.append(mido.Message(kind, channel=DRUMS, note=38, velocity=100, time=240))
+    tune.append(mido.Message("note_on", channel=2, note=72, velocity=70, time=480 * 2 * 180))
+    return mido.MidiFile(tracks=[tune, drum])
+
+
+def notes(score: mido.MidiFile, channel: int) -> list[int]:
+    return [m.note for m in score.tracks[0] if m.type == "note_on" and m.channel == channel]
+
+
+def test_an_arrangement_depends_on_its_seed_only(score):
+    first, again, other = (varied(score, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert list(first.tracks[0]) == list(again.tracks[0])
+    assert list(first.tracks[0]) != list(other.tracks[0])
+
+
+def test_the_tune_moves_and_the_drums_do_not(score):
+    keys = set()
+    for seed in range(12):
+        arranged = varied(score, np.random.default_rng(seed))
+        assert set(notes(arranged, DRUMS)) == {38}
+        intervals = np.diff(notes(arranged, 2)[:60])
+        np.testing.assert_array_equal(intervals, np.diff([60 + step % 5 for step in range(60)]))
+        keys.add(notes(arranged, 2)[0])
+    assert len(keys) > 4
+
+
+def test_it_ends_in_time_and_in_silence(score):
+    for seed in range(6):
+        (track,) = varied(score, np.random.default_rng(seed)).tracks
+        assert sum(message.time for message in track) <= LONGEST_S * TICKS_PER_S
+        assert [m.channel for m in track if m.is_cc(SILENCE)] == list(range(16))
+
+
+def test_nothing_to_render_is_refused(tmp_path):
+    with pytest.raises(OptionError, match="nothing to render"):
+        render_all(tmp_path, tmp_path / "out", [Path("font.sf2")], variants=1, seed=1)
+
+
+@pytest.mark.skipif(not (shutil.which("fluidsynth") and SOUNDFONTS), reason="fluidsynth or a sound font")
+def test_what_is_rendered_is_training_audio(score, tmp_path):
+    (tmp_path / "midi").mkdir()
+    score.save(tmp_path / "midi" / "tune.mid")
+    (tmp_path / "midi" / "broken.mid").write_bytes(b"no score")
+    count = render_all(tmp_path / "midi", tmp_path / "out", SOUNDFONTS[:1], variants=2, seed=3)
+    with (tmp_path / "out" / "catalog.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert count == len(rows) == 2
+    first, second = (soundfile.read(tmp_path / "out" / row["file"])[0] for row in rows)
+    length = min(len(first), len(second))
+    assert not np.allclose(first[:length], second[:length])
+    for track in load_corpus([tmp_path / "out"], tmp_path / "cache", validation_artists=[]):
+        assert track.kind == "score"
+        assert 20 * SAMPLE_RATE <= len(track.samples) <= (LONGEST_S + 10) * SAMPLE_RATE
