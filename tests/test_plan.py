@@ -17,6 +17,7 @@ from unsquash.errors import OptionError
 from unsquash.options import ESTIMATED_GAIN_CAP_DB, RestoreOptions
 from unsquash.plan import (
     Declipping,
+    HybridInversion,
     ModelInversion,
     NeuralInversion,
     describe_compressor,
@@ -123,14 +124,17 @@ def test_much_clipping_explains_what_looks_limited_but_not_what_looks_compressed
 def fitted(agreement=0.9, **changes):
     settings = {"threshold_db": -20.0, "ratio": 4.0, "link": "max", "smoothing": "none", **changes}
     return CompressorFit(
-        params=CompressorParams(**settings), agreement=agreement, amount=1.0, deviation_db=2.0
+        params=CompressorParams(**settings), agreement=agreement, amount=1.0, evidence=12.0
     )
 
 
-def test_a_compressor_that_explains_what_is_heard_is_inverted():
+def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
     found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fitted())
     plan = make_plan(found, RestoreOptions())
-    assert plan.stages == (ModelInversion(params=fitted().params, max_gain_db=ESTIMATED_GAIN_CAP_DB),)
+    (neural,) = make_plan(found, RestoreOptions(method="neural")).stages
+    assert plan.stages == (HybridInversion(params=fitted().params, neural=neural),)
+    assert plan.method == "hybrid"
+    assert plan.models == ("gain-small",)
     assert "4.0:1 over -20 dBFS" in plan.reasons[0]
     assert make_plan(found, RestoreOptions(method="neural")).method == "neural"
     assert make_plan(found, RestoreOptions(link="off")).method == "neural"

@@ -280,9 +280,8 @@ def _decide(
     load_profile_set(options.profile_set)  # one that cannot be read is refused, needed or not
     net = network_on(options.device, options.model) if needs_network(options) else None
     judge = judge_for(net, options)
-    is_open = is_left_open(options)
-    suspects = suspects_of(options.device, options.profile_set) if is_open else None
-    diagnosis = analysis.analyze(source, net=judge, fit=is_open, suspects=suspects, progress=progress)
+    suspects = suspects_of(options.device, options.profile_set) if is_left_open(options) else None
+    diagnosis = analysis.analyze(source, net=judge, suspects=suspects, progress=progress)
     return diagnosis, make_plan(diagnosis, options), net
 
 

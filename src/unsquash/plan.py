@@ -46,6 +46,19 @@ class NeuralInversion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HybridInversion:
+    """Undo the mean, in dB, of what a fitted compressor must have done and what a network estimates."""
+
+    params: CompressorParams
+    neural: NeuralInversion
+
+    @property
+    def max_gain_db(self) -> float:
+        """The network's cap holds for the mean, too."""
+        return self.neural.max_gain_db
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Declipping:
     """Fill in flat tops and leave everything else as it is."""
 
@@ -62,8 +75,14 @@ class SavedGain:
     max_gain_db: float | None
 
 
-Stage: TypeAlias = ModelInversion | NeuralInversion | Declipping | SavedGain
-_METHODS = {ModelInversion: "model", NeuralInversion: "neural", Declipping: "declip", SavedGain: "saved"}
+Stage: TypeAlias = ModelInversion | NeuralInversion | HybridInversion | Declipping | SavedGain
+_METHODS = {
+    ModelInversion: "model",
+    NeuralInversion: "neural",
+    HybridInversion: "hybrid",
+    Declipping: "declip",
+    SavedGain: "saved",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +93,19 @@ class Plan:
         stages: what to run, in order; empty means: leave the recording alone, bit for bit.
         reasons: sentences for the user.
         warnings: what the user should know before trusting the result.
-        method: `model`, `neural`, `declip`, `saved` or `none`.
+        method: `model`, `neural`, `hybrid`, `declip`, `saved` or `none`.
     """
 
     stages: tuple[Stage, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     method: str = field(init=False)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the networks whose estimates are applied."""
+        neural = [stage.neural if isinstance(stage, HybridInversion) else stage for stage in self.stages]
+        return tuple(stage.model for stage in neural if isinstance(stage, NeuralInversion))
 
     def __post_init__(self) -> None:
         """Name the method after the first stage."""
@@ -193,7 +218,7 @@ def _judge(diagnosis: Diagnosis, neural: NeuralInversion, options: RestoreOption
     if clipped and dynamics.verdict == "limited" and diagnosis.clipping.fraction >= HEAVILY_CLIPPED:
         return Plan(stages=(declipping,), reasons=(*clipped, "which explains why it looks limited"))
     if _fits(diagnosis, neural):
-        return _model_plan(diagnosis, neural)
+        return _hybrid_plan(diagnosis, neural)
     reason = (
         f"the recording looks {dynamics.verdict} (confidence {dynamics.confidence:.2f}): "
         f"mean gain reduction about {dynamics.mean_gain_reduction_db:.1f} dB"
@@ -234,16 +259,16 @@ def _fits(diagnosis: Diagnosis, neural: NeuralInversion) -> bool:
     return is_alike and farthest_db <= FARTHEST_DB
 
 
-def _model_plan(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
+def _hybrid_plan(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
     fit = diagnosis.compressor
     if fit is None:
         raise RuntimeError("a compressor was to be inverted that was not found")
     found = fit.params
     reason = (
         f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS explains the gain "
-        f"that the network hears (correlation {fit.agreement:.2f}) and is inverted"
+        f"that the network hears (correlation {fit.agreement:.2f}): both are averaged"
     )
-    return Plan(stages=(ModelInversion(params=found, max_gain_db=neural.max_gain_db),), reasons=(reason,))
+    return Plan(stages=(HybridInversion(params=found, neural=neural),), reasons=(reason,))
 
 
 def _clipping_reasons(diagnosis: Diagnosis) -> tuple[str, ...]:

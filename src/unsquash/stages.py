@@ -15,9 +15,17 @@ from unsquash.dsp.profiles import load_profile_set
 from unsquash.engines.saved import SavedGainEngine, squashed_again
 from unsquash.options import DEFAULT_MODEL, PROFILE_MODEL, RestoreOptions
 from unsquash.overlap import GainEngine, GainStage, UnlinkedEngine
-from unsquash.plan import Declipping, ModelInversion, NeuralInversion, Plan, SavedGain, Stage
+from unsquash.plan import (
+    Declipping,
+    HybridInversion,
+    ModelInversion,
+    NeuralInversion,
+    Plan,
+    SavedGain,
+    Stage,
+)
 from unsquash.sidecar import STEP_DB, GainFile
-from unsquash.units import FloatArray, db_to_linear
+from unsquash.units import FloatArray
 
 if TYPE_CHECKING:
     from unsquash.analysis.identification import Suspects
@@ -50,21 +58,20 @@ def network_on(device: str, model: str) -> Network:
 
 
 @lru_cache(maxsize=2)
-def suspects_of(device: str, profile_set: str) -> Suspects | None:
-    """Load what is needed to look for known compressors; None if none is to be looked for.
+def suspects_of(device: str, profile_set: str) -> Suspects:
+    """Load what is needed to look for compressors, once for all files that a process restores.
 
     Raises:
         ModelError: the network's weights cannot be loaded.
         OptionError: there is no such set of profiles.
     """
-    known = load_profile_set(profile_set)
-    if not known:
-        return None
     from unsquash.analysis.identification import Suspects  # loads torch
     from unsquash.nets.device import resolve_device
     from unsquash.weights import load_profile_net
 
-    return Suspects(net=load_profile_net(PROFILE_MODEL).to(resolve_device(device)), known=known)
+    return Suspects(
+        net=load_profile_net(PROFILE_MODEL).to(resolve_device(device)), known=load_profile_set(profile_set)
+    )
 
 
 def judge_for(net: Network | None, options: RestoreOptions) -> GainNet | None:
@@ -125,7 +132,7 @@ def restored_blocks(
         engine,
         strength=options.strength,
         max_gain_db=stage.max_gain_db,
-        step_db=STEP_DB if isinstance(stage, NeuralInversion | Declipping) else None,
+        step_db=STEP_DB if isinstance(stage, NeuralInversion | HybridInversion | Declipping) else None,
         observe=trimmed,
     )
     at = first
@@ -149,6 +156,11 @@ def _engine(
         return ModelBasedEngine(stage.params, info.sample_rate, info.channels)
     if isinstance(stage, SavedGain):
         return SavedGainEngine(GainFile(stage.path))
+    if isinstance(stage, HybridInversion):
+        from unsquash.engines.hybrid import HybridEngine
+
+        neural = _neural_engine(source, diagnosis, net)
+        return HybridEngine(stage.params, neural, info.sample_rate, info.channels)
     from unsquash.engines.declip import DeclipEngine, SumEngine  # loads numba
 
     if isinstance(stage, Declipping):
@@ -166,15 +178,13 @@ def _neural_engine(source: AudioSource, diagnosis: Diagnosis, net: Network | Non
 
     if isinstance(net, Delimiter):
         return DelimiterEngine(net, source)
-    peak_dbfs = diagnosis.levels.sample_peak_dbfs
-    if net is None or peak_dbfs is None or diagnosis.hearing is None:
-        raise RuntimeError(
-            "a neural stage was planned without a network or without its view of the recording"
-        )
-    info = source.info
     hearing = diagnosis.hearing
-    peak = db_to_linear(peak_dbfs)
-    return NeuralEngine(net, info.sample_rate, info.channels, peak, hearing.conditioning, hearing.amount)
+    if net is None or hearing is None:
+        raise RuntimeError("a neural stage was planned without a network or its view of the recording")
+    info = source.info
+    return NeuralEngine(
+        net, info.sample_rate, info.channels, hearing.peak, hearing.conditioning, hearing.amount
+    )
 
 
 class GainObserver:

@@ -11,7 +11,7 @@ from pathlib import Path
 from unsquash.analysis.levels import Levels
 from unsquash.audio import Attachments, AudioInfo, OutputFormat, copy_file
 from unsquash.options import RestoreOptions
-from unsquash.plan import ModelInversion, NeuralInversion, Plan, SavedGain
+from unsquash.plan import HybridInversion, ModelInversion, Plan, SavedGain
 from unsquash.tags import Outcome, Pairs, TagCarrier, TagWishes
 
 _CHANNEL_NAMES = {1: "mono", 2: "stereo"}
@@ -121,21 +121,21 @@ def describe_treatment(plan: Plan, options: RestoreOptions, level_gain_db: float
     """Return fields that say what was done to the sound, so that a library can be searched for it."""
     pairs: Pairs = [("UNSQUASH_VERSION", version("unsquash")), ("UNSQUASH_METHOD", plan.method)]
     for stage in plan.stages:
-        if isinstance(stage, ModelInversion):
+        if isinstance(stage, ModelInversion | HybridInversion):
             settings = dataclasses.asdict(stage.params)
             words = [f"{name}={value:g}" for name, value in settings.items() if isinstance(value, float)]
             words += [f"{name}={value}" for name, value in settings.items() if isinstance(value, str)]
             pairs.append(("UNSQUASH_PARAMETERS", " ".join(words)))
         elif isinstance(stage, SavedGain):
             pairs.append(("UNSQUASH_GAIN_TAKEN_BACK", "1" if stage.undo else "0"))
-        elif isinstance(stage, NeuralInversion):
-            from unsquash.weights import digest_of
-
-            pairs.append(("UNSQUASH_MODEL", stage.model))
-            pairs.append(("UNSQUASH_MODEL_SHA256", digest_of(stage.model)))
         if stage.max_gain_db is not None:
             pairs.append(("UNSQUASH_MAX_GAIN", f"{stage.max_gain_db:g} dB"))
         pairs.append(("UNSQUASH_STRENGTH", f"{options.strength:g}"))
+    for model in plan.models:
+        from unsquash.weights import digest_of
+
+        pairs.append(("UNSQUASH_MODEL", model))
+        pairs.append(("UNSQUASH_MODEL_SHA256", digest_of(model)))
     pairs.append(("UNSQUASH_LEVEL_GAIN", f"{level_gain_db:.4f} dB"))
     return pairs
 

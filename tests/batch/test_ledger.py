@@ -204,6 +204,5 @@ def test_another_content_of_a_set_of_profiles_is_another_setting(tmp_path):
 def test_every_network_that_takes_part_is_noted():
     gain, profile = digest_of(DEFAULT_MODEL), digest_of(PROFILE_MODEL)
     assert preflight(RestoreOptions(), album=False) == f"{gain}+{profile}"
-    assert preflight(RestoreOptions(profile_set="none"), album=False) == gain
     assert preflight(RestoreOptions(method="neural"), album=False) == gain
     assert preflight(RestoreOptions(profile="five/A"), album=False) is None

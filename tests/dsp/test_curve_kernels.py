@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numba
 import numpy as np
 import pytest
 
@@ -9,11 +12,38 @@ from unsquash.analysis.candidates import FRAME_STEPS, STEP_SAMPLES, candidate_cu
 from unsquash.analysis.space import NOTHING, compressor_at
 from unsquash.dsp.ballistics import smoothing_coefficient
 from unsquash.dsp.compressor import CompressorParams, compress
-from unsquash.dsp.fit_kernels import log_gain_curve
 from unsquash.dsp.profiles import load_profile_set
 from unsquash.units import db_to_linear
 
 RATE = 44_100
+LEAST_LOG_GAIN = -6.0
+
+
+@numba.njit
+def log_gain_curve(level, hop, threshold, slope, half_knee, detector, smoothing, curve) -> None:
+    """The recursion in double precision, one candidate at a time; the mean ln g of every `hop` steps."""
+    u, g = 0.0, 1.0
+    inverse_gain = 1.0 / threshold
+    corner = math.exp(-2.0 * half_knee)
+    at = 0
+    for k in range(curve.size):
+        total = 0.0
+        for _ in range(hop):
+            a = level[at] * inverse_gain
+            a *= a
+            at += 1
+            u += (detector[0] if a > u else detector[1]) * (a - u)
+            f = 1.0
+            if u > corner:
+                over = 0.5 * math.log(u)
+                if over >= half_knee:
+                    f = math.exp(-slope * over)
+                else:
+                    f = math.exp(-slope * (over + half_knee) ** 2 / (4.0 * half_knee))
+            g += (smoothing[0] if f < g else smoothing[1]) * (f - g)
+            inverse_gain = 1.0 / (g * threshold)
+            total += math.log(g)
+        curve[k] = max(LEAST_LOG_GAIN, total / hop)
 
 
 @pytest.fixture(scope="module")

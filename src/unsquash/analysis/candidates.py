@@ -16,7 +16,8 @@ STEP_SAMPLES = 4
 """Samples that share one step of the recursion."""
 
 FRAME_STEPS = 64
-"""Steps per entry of a curve: 256 samples, a frame of the networks' features."""
+FRAME_SAMPLES = STEP_SAMPLES * FRAME_STEPS
+"""Samples per entry of a curve: a frame of the networks' features."""
 
 WARM_UP_FRAMES = 344
 """Two seconds, from which a state is guessed where the excerpt began in the middle of a recording."""

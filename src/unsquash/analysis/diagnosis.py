@@ -13,7 +13,7 @@ from unsquash.audio import AudioSource
 from unsquash.units import db_to_linear
 
 if TYPE_CHECKING:
-    from unsquash.analysis.dynamics import Dynamics, Hearing
+    from unsquash.analysis.dynamics import Dynamics, Hearing, Survey
     from unsquash.analysis.fitting import CompressorFit
     from unsquash.analysis.identification import Identification, Suspects
     from unsquash.nets.gain import GainNet
@@ -30,7 +30,7 @@ class Diagnosis:
         clipping: how often the ceiling is touched.
         bandwidth_hz: above it there is nothing; None for silence.
         dynamics: what the analyzer thinks was done; None when it was not asked.
-        compressor: the compressor that explains what the network hears best; None when it was not sought.
+        compressor: the compressor that explains best what both networks hear; None when it was not sought.
         identification: which compressor it was, by name or by settings searched for; None when it was not
             sought.
         hearing: what the neural engine needs to know about the whole file.
@@ -49,7 +49,6 @@ def analyze(
     source: AudioSource,
     *,
     net: GainNet | None = None,
-    fit: bool = False,
     suspects: Suspects | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
@@ -60,8 +59,7 @@ def analyze(
     Args:
         source: the recording.
         net: the gain network; None skips the judgement of the dynamics (and torch).
-        fit: whether to look for the settings of a compressor, if the dynamics look compressed.
-        suspects: known compressors to look for.
+        suspects: what to look for compressors with, known ones and others; None looks for none.
         progress: called with `("analyze", samples done, samples in all)`.
     """
     info = source.info
@@ -82,20 +80,31 @@ def analyze(
     from unsquash.analysis.dynamics import survey  # loads torch
 
     seen = survey(source, db_to_linear(found.levels.sample_peak_dbfs), net)
-    fitted = None
-    if fit and seen.dynamics.verdict == "compressed":
-        from unsquash.analysis.fitting import fit_compressor
+    found = replace(found, dynamics=seen.dynamics(), hearing=seen.hearing)
+    return found if suspects is None else _searched(source, found, seen, net, suspects)
 
-        fitted = fit_compressor(seen.windows)
-    identification = None
-    if suspects is not None:
-        from unsquash.analysis.identification import seek
 
-        identification = seek(source, suspects)
-    return replace(
-        found,
-        dynamics=seen.dynamics,
-        compressor=fitted,
-        identification=identification,
-        hearing=seen.hearing,
-    )
+def _searched(
+    source: AudioSource, found: Diagnosis, seen: Survey, net: GainNet, suspects: Suspects
+) -> Diagnosis:
+    """Look for a compressor: a known one by name, and where the recording looks compressed any other.
+
+    That there was one is evidence, too, in doubt whether anything was done.
+    """
+    from unsquash.analysis.dynamics import estimate
+    from unsquash.analysis.fitting import fit_compressor
+    from unsquash.analysis.identification import is_invertible, seek
+    from unsquash.analysis.listening import listen
+    from unsquash.nets.scoring import one_thread
+
+    with one_thread():
+        listeners = listen(source, suspects.net)
+        identification = seek(source, listeners, suspects.known)
+        dynamics = seen.dynamics(0.0 if identification is None else identification.squashed)
+        fitted = None
+        if listeners and dynamics.verdict == "compressed":
+            estimates_db = [estimate(one.excerpt.samples, seen.hearing, net) for one in listeners]
+            fitted = fit_compressor(listeners, estimates_db)
+    if fitted is not None and not is_invertible(source, fitted.params):
+        fitted = None
+    return replace(found, dynamics=dynamics, identification=identification, compressor=fitted)

@@ -8,23 +8,25 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from unsquash.analysis.fitting import Heard
 from unsquash.audio import AudioSource
 from unsquash.errors import OptionError
+from unsquash.nets.features import SUBFRAMES
 from unsquash.nets.gain import GainNet
 from unsquash.nets.judge import file_statistics
 from unsquash.nets.timebase import Timebase
-from unsquash.units import Float64Array
+from unsquash.units import Float64Array, FloatArray
 
 Verdict = Literal["none", "limited", "compressed"]
 
 WINDOW_S = 8.0
 WINDOWS = 12
-FITTED_WINDOWS = 3
 
 HELPS_PROBABILITY = 0.85
 NOTICEABLE_DEVIATION_DB = 0.3
 """Below either a file is left alone; calibrated on artists the network never heard, see docs/training.md."""
+
+SUPPORT_WEIGHT, MOST_SUPPORT = 0.5, 3.0
+"""How much the odds of a compressor, as the profile network sees them, add to those that restoring helps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,21 +54,55 @@ class Hearing:
     """What the neural engine needs to know about the whole file.
 
     Attributes:
+        peak: the largest absolute sample, linear; levels are heard relative to it.
         conditioning: the network's summary, shape `(2·E,)`.
         amount: the multiple of the network's estimate that is to be given back.
     """
 
+    peak: float
     conditioning: Float64Array
     amount: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What the looks at a file gave; `windows` are those from which a compressor may be fitted."""
+    """What the looks at a file gave.
 
-    dynamics: Dynamics
+    Attributes:
+        helps_log_odds: that giving back the estimate brings the file nearer to its original.
+        looks_limited: rather than compressed.
+        mean_db, maximum_db, deviation_db: of the estimate, ≥ 0.
+        hearing: what the neural engine needs.
+    """
+
+    helps_log_odds: float
+    looks_limited: bool
+    mean_db: float
+    maximum_db: float
+    deviation_db: float
     hearing: Hearing
-    windows: tuple[Heard, ...]
+
+    def dynamics(self, compressed: float = 0.0) -> Dynamics:
+        """Call a file squashed only when that is sure and the gain moved enough to be worth moving back.
+
+        Args:
+            compressed: probability, from what else is known, that a compressor was at work. It can speak for
+                restoring, not against it: there are other ways to squash.
+        """
+        odds = np.clip(compressed, 1e-6, 1.0 - 1e-6)
+        support = float(np.clip(np.log(odds / (1.0 - odds)), 0.0, MOST_SUPPORT))
+        helps = float(1.0 / (1.0 + np.exp(-self.helps_log_odds - SUPPORT_WEIGHT * support)))
+        verdict: Verdict = "none"
+        confidence = 1.0 - helps
+        if helps >= HELPS_PROBABILITY and self.deviation_db >= NOTICEABLE_DEVIATION_DB:
+            is_limited = self.looks_limited and support == 0.0
+            verdict, confidence = ("limited" if is_limited else "compressed"), helps
+        return Dynamics(
+            verdict=verdict,
+            confidence=min(1.0, max(0.0, confidence)),
+            mean_gain_reduction_db=self.mean_db,
+            max_gain_reduction_db=max(self.mean_db, self.maximum_db),
+        )
 
 
 def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
@@ -80,14 +116,11 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
     timebase = Timebase.between(source.info.sample_rate, net.config)
     device = next(net.parameters()).device
     places = _windows(source.info.frames, source.info.sample_rate, timebase)
-    fitted = {int(i) for i in np.linspace(0, len(places) - 1, FITTED_WINDOWS + 2)[1:-1].round()}
     with torch.inference_mode():
         sums = torch.zeros((1, 1 + net.conditioning_size), dtype=torch.float64, device=device)
-        features, magnitudes = [], {}
-        for index, (start, stop) in enumerate(places):
+        features = []
+        for start, stop in places:
             samples = timebase.to_net(source.read(start, stop) / peak)
-            if index in fitted:
-                magnitudes[index] = np.abs(samples).max(axis=0)
             features.append(net.features(torch.from_numpy(samples).to(device)[None]))
             sums += net.embed(features[-1]).double()
         conditioning = net.pool(sums).float()
@@ -96,39 +129,32 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
         judgement = net.judge(statistics)
     amount = float(judgement.amount[0])
     deviation_db, mean_db, _, _, maximum_db = (amount * (statistics[0, :5].exp() - 0.05)).double().tolist()
-    hearing = Hearing(conditioning=np.asarray(conditioning[0].double().cpu().numpy()), amount=amount)
-    heard = [
-        Heard(
-            magnitude=peak * magnitude.astype(np.float64),
-            reduction_db=amount * curves[index][0].double().cpu().numpy(),
-        )
-        for index, magnitude in magnitudes.items()
-    ]
+    hearing = Hearing(
+        peak=peak, conditioning=np.asarray(conditioning[0].double().cpu().numpy()), amount=amount
+    )
     return Survey(
-        dynamics=_judge(
-            float(torch.sigmoid(judgement.helps[0])),
-            bool(judgement.limited[0] > 0.0),
-            max(0.0, mean_db),
-            max(0.0, maximum_db),
-            deviation_db,
-        ),
+        helps_log_odds=float(judgement.helps[0]),
+        looks_limited=bool(judgement.limited[0] > 0.0),
+        mean_db=max(0.0, mean_db),
+        maximum_db=max(0.0, maximum_db),
+        deviation_db=max(0.0, deviation_db),
         hearing=hearing,
-        windows=tuple(heard),
     )
 
 
-def _judge(helps: float, limited: bool, mean_db: float, maximum_db: float, deviation_db: float) -> Dynamics:
-    """Call a file squashed only when that is sure and the gain moved enough to be worth moving back."""
-    verdict: Verdict = "none"
-    confidence = 1.0 - helps
-    if helps >= HELPS_PROBABILITY and deviation_db >= NOTICEABLE_DEVIATION_DB:
-        verdict, confidence = ("limited" if limited else "compressed"), helps
-    return Dynamics(
-        verdict=verdict,
-        confidence=min(1.0, max(0.0, confidence)),
-        mean_gain_reduction_db=mean_db,
-        max_gain_reduction_db=max(mean_db, maximum_db),
-    )
+def estimate(samples: FloatArray, hearing: Hearing, net: GainNet) -> Float64Array:
+    """Estimate the gain reduction in a piece, per frame of the network.
+
+    Shape:
+        samples: `(C, n · QUANTUM_SAMPLES)`, at the network's rate, not scaled; result: in dB,
+        `(T // FRAME_SAMPLES,)`.
+    """
+    device = next(net.parameters()).device
+    scaled = torch.from_numpy(np.asarray(samples / hearing.peak, dtype=np.float32)).to(device)
+    conditioning = torch.tensor(hearing.conditioning, dtype=torch.float32, device=device)[None]
+    with torch.inference_mode():
+        reduction_db = net(net.features(scaled[None]), conditioning)[0].double().cpu().numpy()
+    return np.asarray(hearing.amount * reduction_db.reshape(-1, SUBFRAMES).mean(axis=1))
 
 
 def _windows(frames: int, sample_rate: int, timebase: Timebase) -> list[tuple[int, int]]:

@@ -15,22 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unsquash.analysis.candidates import candidate_curves_db, stepped_level
-from unsquash.analysis.excerpts import Excerpt, read_excerpts
+from unsquash.analysis.listening import Listener, middle_one, peak_dbfs, pooled
 from unsquash.analysis.searching import Scorer, shifted, softmax
-from unsquash.analysis.searching import search as find_settings
-from unsquash.analysis.space import NOTHING
+from unsquash.analysis.searching import search as search_settings
 from unsquash.audio import AudioSource
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.inverse import invert
 from unsquash.errors import InversionError
 from unsquash.nets.profile import ProfileNet
-from unsquash.nets.scoring import EncodedExcerpt, one_thread
-from unsquash.nets.timebase import Timebase
-from unsquash.units import Float64Array
-
-TEMPER = 0.6
-"""Excerpts of one recording do not tell independent things; calibrated on held-out tracks."""
 
 OFFSETS_DB = tuple(float(offset) for offset in range(-24, 43, 3))
 FINE_OFFSETS_DB = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
@@ -91,23 +83,24 @@ class Suspects:
     known: Mapping[str, CompressorParams]
 
 
-def seek(source: AudioSource, suspects: Suspects) -> Identification | None:
-    """Look for the compressor of a recording; None if it is too short or silent.
+def seek(
+    source: AudioSource, listeners: Sequence[Listener], known: Mapping[str, CompressorParams]
+) -> Identification | None:
+    """Look for the compressor of a recording; None if there is nothing to listen to or to look for.
 
     A known one that is sure is inverted once over all of the recording, to see whether that is stable.
     """
-    excerpts = read_excerpts(source, Timebase.between(source.info.sample_rate, suspects.net.config))
-    if not excerpts:
+    if not listeners or not known:
         return None
-    with one_thread():
-        found = identify(excerpts, suspects.net, suspects.known)
+    found = identify(listeners, known)
     if not found.is_sure:
         return found
     linked = dataclasses.replace(found, params=dataclasses.replace(found.params, link="max"))
-    return dataclasses.replace(linked, invertible=_is_invertible(source, linked.params))
+    return dataclasses.replace(linked, invertible=is_invertible(source, linked.params))
 
 
-def _is_invertible(source: AudioSource, params: CompressorParams) -> bool:
+def is_invertible(source: AudioSource, params: CompressorParams) -> bool:
+    """Return whether a compressor's inverse is stable over all of a recording."""
     state = None
     try:
         for block in source.blocks():
@@ -118,8 +111,7 @@ def _is_invertible(source: AudioSource, params: CompressorParams) -> bool:
 
 
 def identify(
-    excerpts: Sequence[Excerpt],
-    net: ProfileNet,
+    listeners: Sequence[Listener],
     known: Mapping[str, CompressorParams],
     *,
     search: bool = True,
@@ -128,20 +120,19 @@ def identify(
     """Weigh all known compressors, and with `search` all others, against each other and against nothing.
 
     Args:
-        excerpts: of one recording, at least one.
-        net: the profile network.
+        listeners: to excerpts of one recording, at least one.
         known: settings by name, for a recording whose level was not changed since.
         search: whether to look beyond the known ones.
         seed: of the search.
     """
-    heard = [_Heard(excerpt, net) for excerpt in excerpts]
-    few, all_of_them = _scorer(heard[len(heard) // 2 :][:1]), _scorer(heard)
+    few, all_of_them = pooled(middle_one(listeners)), pooled(listeners)
     named = _score_known(known, few, all_of_them)
-    peak_dbfs = 20.0 * np.log10(max(float(np.abs(e.samples).max(initial=0.0)) for e in excerpts) + 1e-12)
     found = None
     if search:
         least = SEARCHED_FROM if known and named.evidence < SEARCHED_FROM else -np.inf
-        found = find_settings(few, all_of_them, peak_dbfs, np.random.default_rng(seed), least=least)
+        found = search_settings(
+            few, all_of_them, peak_dbfs(listeners), np.random.default_rng(seed), least=least
+        )
     shares = softmax(np.array([NOTHING_LOG_ODDS, named.evidence, found.evidence if found else -np.inf]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])
     if found is not None and (is_other > is_known or not known):
@@ -166,32 +157,6 @@ def identify(
         params=params,
         offset_db=offset_db,
     )
-
-
-class _Heard:
-    """An excerpt, looked at once."""
-
-    def __init__(self, excerpt: Excerpt, net: ProfileNet) -> None:
-        self._level = stepped_level(np.abs(excerpt.samples).max(axis=0))
-        self._encoded = EncodedExcerpt(excerpt.samples, net)
-        self._states = (False, True) if excerpt.is_first else (False,)
-
-    def log_ratios(self, candidates: Sequence[CompressorParams]) -> Float64Array:
-        """Return ln p(excerpt | candidate) / p(excerpt | nothing done); shape `(K,)`."""
-        views = []
-        for from_rest in self._states:
-            curves = candidate_curves_db(self._level, [NOTHING, *candidates], from_rest=from_rest)
-            scores = self._encoded.scores(curves, from_rest=from_rest)
-            views.append(scores[1:] - scores[0])
-        return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
-
-
-def _scorer(heard: Sequence[_Heard]) -> Scorer:
-    def score(candidates: Sequence[CompressorParams]) -> Float64Array:
-        tempered = len(heard) ** (TEMPER - 1.0)
-        return np.asarray(tempered * np.sum([one.log_ratios(candidates) for one in heard], axis=0))
-
-    return score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

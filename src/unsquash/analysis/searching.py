@@ -33,7 +33,14 @@ class Found:
 
 
 def search(
-    few: Scorer, all_of_them: Scorer, peak_dbfs: float, rng: np.random.Generator, *, least: float
+    few: Scorer,
+    all_of_them: Scorer,
+    peak_dbfs: float,
+    rng: np.random.Generator,
+    *,
+    least: float,
+    rough_rounds: int = ROUGH_ROUNDS,
+    rounds: int = ROUNDS,
 ) -> Found | None:
     """Narrow a population, with and without gain smoothing, and weigh the last one.
 
@@ -42,10 +49,13 @@ def search(
         all_of_them: the true one.
         peak_dbfs: of the recording.
         rng: draws the candidates.
+        rough_rounds: how often the population narrows under the quick scorer.
+        rounds: how often in all.
         least: score below which the first population shows that there is nothing to be found.
     """
     found = [
-        _narrow(few, all_of_them, peak_dbfs, rng, least, smoothed=smoothed) for smoothed in (True, False)
+        _narrow(few, all_of_them, peak_dbfs, rng, least, rough_rounds, rounds, smoothed=smoothed)
+        for smoothed in (True, False)
     ]
     branches = [branch for branch in found if branch is not None]
     if not branches:
@@ -61,6 +71,8 @@ def _narrow(
     peak_dbfs: float,
     rng: np.random.Generator,
     least: float,
+    rough_rounds: int,
+    rounds: int,
     *,
     smoothed: bool,
 ) -> Found | None:
@@ -72,12 +84,12 @@ def _narrow(
     if scores.max() < least:
         return None
     centre, spread = places.mean(axis=0), places.std(axis=0)
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         elite = places[np.argsort(-scores)[:ELITE]]
         centre, spread = elite.mean(axis=0), np.maximum(1.2 * elite.std(axis=0), LEAST_SPREAD)
         places = centre + spread * rng.standard_normal((POPULATION, LOWEST.size))
         places = np.clip(places, 0.0, 1.0)
-        scores = (few if turn < ROUGH_ROUNDS else all_of_them)(settings(places))
+        scores = (few if turn < rough_rounds else all_of_them)(settings(places))
     log_density = (
         -0.5 * np.square((places - centre) / spread).sum(axis=1) - np.log(spread * np.sqrt(2.0 * np.pi)).sum()
     )

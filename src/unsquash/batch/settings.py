@@ -98,7 +98,7 @@ def preflight(options: RestoreOptions, *, album: bool) -> str | None:
     from unsquash.weights import digest_of, find_entry, obtain
 
     networks = [options.model]
-    if is_left_open(options) and load_profile_set(options.profile_set):
+    if is_left_open(options):
         networks.append(PROFILE_MODEL)
     for name in networks:
         if not name.endswith(".safetensors"):

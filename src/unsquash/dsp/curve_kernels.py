@@ -1,8 +1,9 @@
 """The gain that many compressors would have had, from one output: several candidates per instruction.
 
-The recursion of `unsquash.dsp.fit_kernels` in single precision, with polynomials for logarithm and power, so
-that the compiler turns the loop over the candidates into vector instructions. The logarithm is taken of the
-mean gain of a frame.
+The recursion of the exact inverse but for one thing: the level before the compressor is formed with the gain
+of the step before. At time constants of many steps the difference vanishes. In single precision, with
+polynomials for logarithm and power, so that the compiler turns the loop over the candidates into vector
+instructions. The logarithm is taken of the mean gain of a frame.
 """
 
 from __future__ import annotations

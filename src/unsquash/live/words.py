@@ -10,7 +10,6 @@ from unsquash.batch.names import shown
 from unsquash.batch.settings import Summary
 from unsquash.batch.tasks import Failure, Outcome
 from unsquash.pipeline import FileRestoration
-from unsquash.plan import NeuralInversion
 
 
 def describe(outcome: Outcome, *, verbose: bool = False) -> str:
@@ -25,8 +24,7 @@ def describe(outcome: Outcome, *, verbose: bool = False) -> str:
         parts.append(outcome.note)
     report = outcome.report
     if report is not None:
-        models = [stage.model for stage in report.plan.stages if isinstance(stage, NeuralInversion)]
-        parts.append(" ".join(["method", report.plan.method, *models]))
+        parts.append(" ".join(["method", report.plan.method, *report.plan.models]))
     if isinstance(report, FileRestoration):
         if report.gain is not None:
             parts.append(f"gain {report.gain.mean_db:+.2f} dB on average")

@@ -66,7 +66,7 @@ def restore_both(
         squashed, both results: `(C, T)`.
     """
     source = ArraySource(squashed, sample_rate)
-    diagnosis = analyze(source, net=net, fit=True, suspects=suspects_of("cpu", PUBLISHED))
+    diagnosis = analyze(source, net=net, suspects=suspects_of("cpu", PUBLISHED))
     plans = [make_plan(diagnosis, options) for options in (RestoreOptions(method="neural"), RestoreOptions())]
     neural, auto = (
         np.concatenate(list(_restored(source, plan, diagnosis, net)), axis=1).astype(np.float64)

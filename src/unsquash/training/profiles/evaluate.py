@@ -20,15 +20,14 @@ import numpy as np
 import torch
 
 from unsquash.analysis.candidates import candidate_curves_db
-from unsquash.analysis.excerpts import read_excerpts
 from unsquash.analysis.identification import identify
+from unsquash.analysis.listening import listen
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
 from unsquash.audio import ArraySource
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.profiles import load_profile_set
 from unsquash.nets.features import Features
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
-from unsquash.nets.timebase import Timebase
 from unsquash.training.checkpoint import load_profile_net
 from unsquash.training.corpus import PEAK, SAMPLE_RATE, Track, load_corpus
 from unsquash.training.profiles.examples import QUIETEST_RMS_DB, Protocol, squash, to_example
@@ -102,10 +101,7 @@ def file_trials(
             params = dataclasses.replace(known[names[truth]], link="max")
             squashed = compress(original, SAMPLE_RATE, params).samples
         squashed = squashed * db_to_linear(rng.uniform(-LEVEL_CHANGE_DB, LEVEL_CHANGE_DB))
-        excerpts = read_excerpts(
-            ArraySource(squashed, SAMPLE_RATE), Timebase.between(SAMPLE_RATE, net.config)
-        )
-        found = identify(excerpts, net, known, search=False)
+        found = identify(listen(ArraySource(squashed, SAMPLE_RATE), net), known, search=False)
         probable = found.profile is not None and found.probability > 1.0 - found.squashed
         said = names.index(found.profile) if probable and found.profile else len(known)
         trials.append(
@@ -132,8 +128,7 @@ def search_errors(
         original = tracks[int(rng.integers(len(tracks)))].samples.T.astype(np.float64) / PEAK
         truth = dataclasses.replace(compressor_at(rng.random(len(SETTINGS)), smoothed=True), link="max")
         squashed = compress(original, SAMPLE_RATE, truth).samples
-        timebase = Timebase.between(SAMPLE_RATE, net.config)
-        found = identify(read_excerpts(ArraySource(squashed, SAMPLE_RATE), timebase), net, {})
+        found = identify(listen(ArraySource(squashed, SAMPLE_RATE), net), {})
         rows.append((place_of(truth), np.clip(place_of(found.params), 0.0, 1.0)))
     truths, answers = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     return {

@@ -17,15 +17,14 @@ import numpy as np
 
 from unsquash import metrics
 from unsquash.analysis.diagnosis import analyze
-from unsquash.analysis.excerpts import read_excerpts
 from unsquash.analysis.identification import identify
+from unsquash.analysis.listening import listen
 from unsquash.audio import ArraySource
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.inverse import invert
 from unsquash.dsp.profiles import load_profile_set
 from unsquash.errors import InversionError
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
-from unsquash.nets.timebase import Timebase
 from unsquash.options import PROFILE_MODEL, RestoreOptions
 from unsquash.plan import make_plan
 from unsquash.stages import judge_for, network_on, restored_blocks, suspects_of
@@ -71,9 +70,9 @@ def restore_every_way(
     Shape:
         squashed and all results: `(C, T)`.
     """
-    excerpts = read_excerpts(ArraySource(squashed, SAMPLE_RATE), Timebase.between(SAMPLE_RATE, net.config))
-    named = identify(excerpts, net, known, search=False)
-    searched = identify(excerpts, net, {})
+    listeners = listen(ArraySource(squashed, SAMPLE_RATE), net)
+    named = identify(listeners, known, search=False)
+    searched = identify(listeners, {})
     ways = {
         "nothing": squashed,
         "true settings": _inverted(squashed, truth),
@@ -90,9 +89,8 @@ def restore_every_way(
 def _restored(squashed: Float64Array, options: RestoreOptions) -> Float64Array:
     source = ArraySource(squashed, SAMPLE_RATE)
     net = network_on(options.device, options.model)
-    is_open = options.method == "auto"
-    suspects = suspects_of(options.device, options.profile_set) if is_open else None
-    diagnosis = analyze(source, net=judge_for(net, options), fit=is_open, suspects=suspects)
+    suspects = suspects_of(options.device, options.profile_set) if options.method == "auto" else None
+    diagnosis = analyze(source, net=judge_for(net, options), suspects=suspects)
     plan = make_plan(diagnosis, options)
     blocks = restored_blocks(
         source, plan, diagnosis, options, net, 0, source.info.frames, lambda _samples, _gain_db: None
