@@ -123,9 +123,7 @@ def test_much_clipping_explains_what_looks_limited_but_not_what_looks_compressed
 
 def fitted(agreement=0.9, **changes):
     settings = {"threshold_db": -20.0, "ratio": 4.0, "link": "max", "smoothing": "none", **changes}
-    return CompressorFit(
-        params=CompressorParams(**settings), agreement=agreement, amount=1.0, evidence=12.0
-    )
+    return CompressorFit(params=CompressorParams(**settings), agreement=agreement, amount=1.0, evidence=12.0)
 
 
 def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
