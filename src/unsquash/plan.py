@@ -17,11 +17,11 @@ from unsquash.options import ESTIMATED_GAIN_CAP_DB, Link, RestoreOptions
 HEAVILY_CLIPPED = 1e-3
 """Share of flat samples from which on clipping explains why peaks pile up, and no limiter is assumed."""
 
-AGREEMENT = 0.82
-"""Correlation from which on a fitted compressor is trusted more than the estimate it was fitted to."""
+AGREEMENT = 0.6
+"""Correlation from which on the mean of a compressor's inverse and the estimate is better than the latter."""
 
-AMOUNTS = (0.8, 1.25)
-"""How far its size may be from the estimate's."""
+AMOUNTS = (0.55, 1.8)
+"""How far the inverse's size may be from the estimate's."""
 
 FARTHEST_DB = 90.0
 """The most that a fitted compressor's inverse may lift a steady level; the inverse itself stops at 120."""

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from unsquash.nets.gain import GainNet, GainNetConfig
-from unsquash.nets.judge import STATISTICS
+from unsquash.nets.judge import STATISTICS, Judge
 from unsquash.training.calibrate import judge
 from unsquash.training.checkpoint import load_net, save_net
 from unsquash.training.examples import NetExample
-from unsquash.training.judging import Outcomes, fit_judge, observe
+from unsquash.training.judging import CAUTION, TRUST, Outcomes, fit_judge, moderate, observe
 
 CONFIG = GainNetConfig(mel_bands=8, fine_channels=4, coarse_channels=4, embedding_channels=4)
 
@@ -84,3 +84,14 @@ def test_an_unfitted_network_can_be_read(tmp_path) -> None:
     again = load_net(tmp_path / "net.safetensors")
     judged = judge(again, [an_example(0), an_example(1)])
     assert judged.squashed.tolist() == [0.0, 1.0]
+
+
+def test_moderation_draws_amounts_towards_caution_and_leaves_the_rest() -> None:
+    torch.manual_seed(0)
+    moderated = Judge()
+    statistics = torch.randn(8, STATISTICS)
+    before = moderated(statistics)
+    moderate(moderated)
+    after = moderated(statistics)
+    torch.testing.assert_close(after.amount, CAUTION * before.amount**TRUST)
+    torch.testing.assert_close(after.helps, before.helps)
