@@ -25,7 +25,7 @@ from unsquash.units import Float64Array
 INDEPENDENT = 30.0
 """How many independent values an estimate is worth; chosen on held-out artists, where 20 and 80 do alike."""
 
-ROUNDS = 8
+ROUGH_ROUNDS, ROUNDS = 2, 5
 AMOUNT_WEIGHT = 0.25
 CLOSEST = 0.99
 """A correlation beyond which nothing more is learnt."""
@@ -95,7 +95,7 @@ def fit_compressor(
         peak_dbfs(listeners),
         rng,
         least=-np.inf,
-        rough_rounds=0,
+        rough_rounds=ROUGH_ROUNDS,
         rounds=ROUNDS,
     )
     if found is None:
