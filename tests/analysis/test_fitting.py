@@ -93,7 +93,7 @@ def test_from_the_true_gain_alone_the_compressor_is_found(original, params) -> N
     assert fit.agreement > 0.98
     assert AMOUNTS[0] < fit.amount < AMOUNTS[1]
     restored = invert(squashed.samples, CURVE_RATE, fit.params).samples
-    assert si_sdr_db(original, restored) > si_sdr_db(original, squashed.samples) + 4.0
+    assert si_sdr_db(original, restored) > si_sdr_db(original, squashed.samples) + 3.0
 
 
 def rough_estimate(truth: Float64Array) -> Float64Array:
