@@ -99,10 +99,9 @@ def test_a_resumed_training_goes_on_where_it_stopped(examples: list[ProfileExamp
     assert first.step(batch, 0.1) == second.step(batch, 0.1)
 
 
-def test_a_training_leaves_a_network_that_loads(
-    corpus_folder: Path, cache_folder: Path, tmp_path: Path
-) -> None:
-    source = ProfileSource(
+@pytest.fixture
+def source(corpus_folder: Path, cache_folder: Path) -> ProfileSource:
+    return ProfileSource(
         audio=[corpus_folder],
         cache=cache_folder,
         validation_artists=("b",),
@@ -110,6 +109,9 @@ def test_a_training_leaves_a_network_that_loads(
         seed=1,
         sets=tuple(map(tuple, SETS)),
     )
+
+
+def test_a_training_leaves_a_network_that_loads(source: ProfileSource, tmp_path: Path) -> None:
     recipe = dataclasses.replace(TINY, validation_artists=("b",), minutes=0.05, validate_every=1000)
     train(recipe, source, tmp_path, device="cpu", workers=1, minutes=1.0, resume=False)
     row = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
@@ -117,15 +119,7 @@ def test_a_training_leaves_a_network_that_loads(
     assert load_profile_net(tmp_path / "model.safetensors").config == recipe.net
 
 
-def test_an_example_depends_on_its_number_only(corpus_folder: Path, cache_folder: Path) -> None:
-    source = ProfileSource(
-        audio=[corpus_folder],
-        cache=cache_folder,
-        validation_artists=("b",),
-        mel_bands=8,
-        seed=1,
-        sets=tuple(map(tuple, SETS)),
-    )
+def test_an_example_depends_on_its_number_only(source: ProfileSource) -> None:
     all_of_them = source.generate("train", 0, 1)
     some = source.generate("train", 1, 2)
     third = [next(all_of_them) for _ in range(4)][3]

@@ -64,7 +64,10 @@ def test_nothing_to_render_is_refused(tmp_path):
         render_all(tmp_path, tmp_path / "out", [Path("font.sf2")], variants=1, seed=1)
 
 
-@pytest.mark.skipif(not (shutil.which("fluidsynth") and SOUNDFONTS), reason="fluidsynth or a sound font")
+@pytest.mark.skipif(
+    not (shutil.which("fluidsynth") and SOUNDFONTS),
+    reason="needs fluidsynth and a sound font, which pip cannot install",
+)
 def test_what_is_rendered_is_training_audio(score, tmp_path):
     (tmp_path / "midi").mkdir()
     score.save(tmp_path / "midi" / "tune.mid")

@@ -30,7 +30,7 @@ ProfileSet: TypeAlias = Annotated[
     typer.Option(
         "--profile-set",
         metavar="SET|FILE.csv",
-        help="Compressors to look for: published, five, thirty, your own CSV, or none.",
+        help="Known compressors to look for: published, five, thirty, your own CSV, or none.",
     ),
 ]
 Settings: TypeAlias = Annotated[
