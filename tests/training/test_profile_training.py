@@ -15,7 +15,7 @@ from unsquash.dsp.profiles import load_profile_set
 from unsquash.errors import OptionError
 from unsquash.nets.features import Features
 from unsquash.nets.profile import EXCERPT_FRAMES, ProfileNetConfig
-from unsquash.training.checkpoint import load_profile_net, load_state, save_state
+from unsquash.training.checkpoint import load_profile_net
 from unsquash.training.corpus import SAMPLE_RATE
 from unsquash.training.profiles.evaluate import Trial, accuracy, reliability
 from unsquash.training.profiles.examples import (
@@ -93,8 +93,8 @@ def test_a_resumed_training_goes_on_where_it_stopped(examples: list[ProfileExamp
     first, second = (ProfileTrainer(TINY, torch.device("cpu")) for _ in range(2))
     for _ in range(3):
         first.step(batch, 0.1)
-    save_state(first.net, first.average, first.optimizer, first.progress, tmp_path / "state.safetensors")
-    second.progress = load_state(second.net, second.average, second.optimizer, tmp_path / "state.safetensors")
+    first.save(tmp_path / "state.safetensors")
+    second.load(tmp_path / "state.safetensors")
     assert second.progress == first.progress
     assert first.step(batch, 0.1) == second.step(batch, 0.1)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from unsquash.errors import OptionError
-from unsquash.training.checkpoint import load_state, save_net, save_state
+from unsquash.training.checkpoint import save_net
 from unsquash.training.examples import NetExample, Source
 from unsquash.training.recipe import Recipe, load_recipe
 from unsquash.training.train import Pool, Trainer, train
@@ -52,9 +52,9 @@ def test_a_resumed_training_goes_on_where_it_stopped(tiny_recipe: Recipe, tmp_pa
     first = Trainer(tiny_recipe, torch.device("cpu"))
     for step in range(3):
         first.step(batch, 0.1, np.random.default_rng(step))
-    save_state(first.net, first.average, first.optimizer, first.progress, tmp_path / "state.safetensors")
+    first.save(tmp_path / "state.safetensors")
     second = Trainer(tiny_recipe, torch.device("cpu"))
-    second.progress = load_state(second.net, second.average, second.optimizer, tmp_path / "state.safetensors")
+    second.load(tmp_path / "state.safetensors")
     assert second.progress == first.progress
     losses = [trainer.step(batch, 0.1, np.random.default_rng(9)) for trainer in (first, second)]
     assert losses[0] == losses[1]

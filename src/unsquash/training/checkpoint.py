@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from torch import nn
 
 from unsquash.nets.gain import GainNet, GainNetConfig, build_gain_net
 from unsquash.nets.profile import ProfileNet, build_profile_net
+
+Remembered = Mapping[nn.Parameter, dict[str, torch.Tensor]]
+"""What an optimizer remembers of each parameter, by names of its own."""
+
+STEPS = "step"
+"""Counted on the CPU, wherever the parameter is."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,32 +69,30 @@ def load_profile_net(path: Path) -> ProfileNet:
 
 
 def save_state(
-    net: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, path: Path
+    net: nn.Module, average: nn.Module, remembered: Remembered, progress: Progress, path: Path
 ) -> None:
-    """Write everything a resumed training needs."""
+    """Write everything a resumed training needs; `remembered` is the optimizer's state."""
     tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for name, parameter in net.named_parameters():
-        for key, value in optimizer.state[parameter].items():
+        for key, value in remembered[parameter].items():
             tensors[f"optimizer.{key}.{name}"] = value
     progress_json = json.dumps([progress.step, progress.elapsed_s, progress.examples])
     _save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path, {"progress": progress_json})
 
 
-def load_state(net: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, path: Path) -> Progress:
+def load_state(net: nn.Module, average: nn.Module, remembered: Remembered, path: Path) -> Progress:
     """Read what `save_state` wrote into the given objects."""
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         step, elapsed_s, examples = json.loads(file.metadata()["progress"])
     net.load_state_dict(_under(tensors, "net."))
     average.load_state_dict(_under(tensors, "average."))
-    for name, parameter in net.named_parameters():
-        if f"optimizer.step.{name}" not in tensors:
-            continue  # the judge's are fitted apart
-        state = optimizer.state[parameter]
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            value = tensors[f"optimizer.{key}.{name}"]
-            state[key] = value if key == "step" else value.to(parameter.device)
+    parameters = dict(net.named_parameters())
+    for place, value in _under(tensors, "optimizer.").items():
+        key, _, name = place.partition(".")
+        parameter = parameters[name]
+        remembered[parameter][key] = value if key == STEPS else value.to(parameter.device)
     return Progress(step=step, elapsed_s=elapsed_s, examples=examples)
 
 

@@ -62,11 +62,11 @@ def _load(audio: Path, cache: Path, validation_artists: Collection[str], workers
         raise AudioReadError(f"no {CATALOG} in {audio}", hint="Name the folder of the training audio.")
     with catalog.open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] != "bench"]
-    missing = [row["file"] for row in rows if not _cached(cache, row["file"]).exists()]
+    missing = [row["file"] for row in rows if not _cached(cache, audio, row["file"]).exists()]
     if missing:
         with ProcessPoolExecutor(workers) as pool:
             list(pool.map(partial(_decode, audio, cache), missing))
-    tracks = [_track(row, _cached(cache, row["file"]), validation_artists) for row in rows]
+    tracks = [_track(row, _cached(cache, audio, row["file"]), validation_artists) for row in rows]
     tracks = [track for track in tracks if len(track.samples)]
     if not tracks:
         raise AudioReadError(
@@ -87,8 +87,8 @@ def _track(row: dict[str, Any], path: Path, validation_artists: Collection[str])
     )
 
 
-def _cached(cache: Path, file: str) -> Path:
-    return cache / (file.replace("/", "__") + ".npy")
+def _cached(cache: Path, audio: Path, file: str) -> Path:
+    return cache / f"{audio.resolve().name}__{file.replace('/', '__')}.npy"
 
 
 def _decode(audio: Path, cache: Path, file: str) -> None:
@@ -100,7 +100,7 @@ def _decode(audio: Path, cache: Path, file: str) -> None:
     peak = float(np.abs(samples).max(initial=0.0))
     if peak < 1e-3 or len(samples) < SAMPLE_RATE:
         samples, peak = samples[:0], 1.0
-    path = _cached(cache, file)
+    path = _cached(cache, audio, file)
     partial_path = path.with_suffix(".part.npy")
     np.save(partial_path, np.round(samples * (PEAK / peak)).astype(np.int16))
     partial_path.rename(path)

@@ -29,6 +29,8 @@ class Recipe:
     reuse: float = 6.0
     """How often an example is drawn on average; new ones wait where they come faster."""
     learning_rate: float = 2e-3
+    block_learning_rate: float = 6e-3
+    """Of Muon, for the convolutions within gated blocks."""
     weight_decay: float = 1e-2
     warmup_steps: int = 100
     ema_decay: float = 0.998

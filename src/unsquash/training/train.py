@@ -8,9 +8,7 @@ Runs on CPU in bfloat16 where the processor has it, on one GPU without change. `
 from __future__ import annotations
 
 import argparse
-import copy
 import json
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +18,10 @@ import torch
 
 from unsquash.nets.gain import GainNet
 from unsquash.nets.gain_loss import assessment_loss, gain_loss
-from unsquash.training.checkpoint import Progress, load_net, load_state, save_net, save_state
+from unsquash.training.checkpoint import load_net, save_net
 from unsquash.training.codecs import available_plugins
 from unsquash.training.examples import NetExample, Source, Workers
+from unsquash.training.learner import Learner
 from unsquash.training.recipe import Recipe, load_recipe
 from unsquash.training.validate import Batch, collate, validate
 
@@ -30,27 +29,25 @@ FIRST_EXAMPLES = 320
 """How many examples are made before the first step."""
 
 
-class Trainer:
-    """A network, its running average, its optimizer, and one step of training."""
+class Trainer(Learner[GainNet]):
+    """A gain network, and one step of its training."""
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
+        super().__init__(
+            GainNet(recipe.net, dropout=recipe.dropout).to(device),
+            rate=recipe.learning_rate,
+            block_rate=recipe.block_learning_rate,
+            weight_decay=recipe.weight_decay,
+            warmup_steps=recipe.warmup_steps,
+            ema_decay=recipe.ema_decay,
+        )
         self.recipe = recipe
         self.device = device
-        self.net = GainNet(recipe.net, dropout=recipe.dropout).to(device)
-        self.average = copy.deepcopy(self.net).eval()
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        self.progress = Progress()
 
     def step(self, batch: Batch, done: float, rng: np.random.Generator) -> float:
         """Train on one batch, `done` (0…1) of the schedule being over; returns the loss."""
         recipe = self.recipe
-        warm = min(1.0, (self.progress.step + 1) / recipe.warmup_steps)
-        rate = recipe.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.net.train()
         batch = batch.to(self.device)
         crop, whole = batch.cropped(recipe.crop_frames, rng), rng.random() < 0.7
@@ -59,24 +56,8 @@ class Trainer:
             assessment = self.net.assess(conditioning)
             estimate_db = self.net(crop.features, conditioning)
         loss = gain_loss(estimate_db, crop.reduction_db, crop.energy)
-        loss = loss + recipe.assessment_weight * assessment_loss(assessment, batch.verdict, batch.amount_db)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        if torch.isfinite(torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)):
-            self.optimizer.step()
-        self.progress.step += 1
-        self._update_average()
-        return float(loss.detach())
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        step = self.progress.step
-        decay = min(self.recipe.ema_decay, (1 + step) / (10 + step))
-        for average, current in zip(
-            self.average.state_dict().values(), self.net.state_dict().values(), strict=True
-        ):
-            if average.is_floating_point():
-                average.lerp_(current, 1.0 - decay)
+        assessed = assessment_loss(assessment, batch.verdict, batch.amount_db)
+        return self.descend(loss + recipe.assessment_weight * assessed, done)
 
 
 class Pool:
@@ -117,13 +98,9 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, torch.device(device))
     if begin_with is not None:
-        weights = load_net(begin_with).state_dict()
-        trainer.net.load_state_dict(weights)
-        trainer.average.load_state_dict(weights)
+        trainer.begin_with(load_net(begin_with).state_dict())
     if resume:
-        trainer.progress = load_state(
-            trainer.net, trainer.average, trainer.optimizer, out / "state.safetensors"
-        )
+        trainer.load(out / "state.safetensors")
     held_out = _take(source, recipe.validation_examples)
     pool = Pool(recipe.pool_examples)
     first = trainer.progress.examples
@@ -176,7 +153,7 @@ def _record(trainer: Trainer, held_out: list[NetExample], losses: list[float], o
         log.write(json.dumps(row) + "\n")
     print(json.dumps(row), flush=True)
     save_net(trainer.average, out / "model.safetensors")
-    save_state(trainer.net, trainer.average, trainer.optimizer, trainer.progress, out / "state.safetensors")
+    trainer.save(out / "state.safetensors")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,9 +8,7 @@ compressor that made it. `OUT` receives `log.jsonl`, `model.safetensors` (the av
 from __future__ import annotations
 
 import argparse
-import copy
 import json
-import math
 import time
 import tomllib
 from collections.abc import Sequence
@@ -24,8 +22,9 @@ import torch.nn.functional as functional
 from unsquash.analysis.candidates import candidate_curves_db
 from unsquash.errors import OptionError
 from unsquash.nets.profile import ProfileNet, ProfileNetConfig
-from unsquash.training.checkpoint import Progress, load_state, save_net, save_state
+from unsquash.training.checkpoint import load_profile_net, save_net
 from unsquash.training.examples import Workers
+from unsquash.training.learner import Learner
 from unsquash.training.profiles.examples import ProfileExample, ProfileSource, profile_sets
 from unsquash.training.profiles.priors import COMPANIES, candidates
 from unsquash.training.recipe import tuples
@@ -48,6 +47,8 @@ class ProfileRecipe:
     pool_examples: int = 4000
     reuse: float = 3.0
     learning_rate: float = 1.5e-3
+    block_learning_rate: float = 6e-3
+    """Of Muon, for the convolutions within gated blocks."""
     weight_decay: float = 1e-2
     warmup_steps: int = 100
     ema_decay: float = 0.998
@@ -96,45 +97,29 @@ def collate(examples: Sequence[ProfileExample], count: int, rng: np.random.Gener
     )
 
 
-class ProfileTrainer:
-    """A network, its running average, its optimizer, and one step of training."""
+class ProfileTrainer(Learner[ProfileNet]):
+    """A profile network, and one step of its training."""
 
     def __init__(self, recipe: ProfileRecipe, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
+        super().__init__(
+            ProfileNet(recipe.net).to(device),
+            rate=recipe.learning_rate,
+            block_rate=recipe.block_learning_rate,
+            weight_decay=recipe.weight_decay,
+            warmup_steps=recipe.warmup_steps,
+            ema_decay=recipe.ema_decay,
+        )
         self.recipe = recipe
         self.device = device
-        self.net = ProfileNet(recipe.net).to(device)
-        self.average = copy.deepcopy(self.net).eval()
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        self.progress = Progress()
 
     def step(self, batch: ProfileBatch, done: float) -> float:
         """Train on one batch, `done` (0…1) of the schedule being over; returns the loss."""
-        recipe = self.recipe
-        warm = min(1.0, (self.progress.step + 1) / recipe.warmup_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
         self.net.train()
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             scores = _scores(self.net, batch, self.device)
-        loss = functional.cross_entropy(
-            scores, torch.zeros(len(scores), dtype=torch.long, device=self.device)
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        if torch.isfinite(torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)):
-            self.optimizer.step()
-        self.progress.step += 1
-        decay = min(recipe.ema_decay, (1 + self.progress.step) / (10 + self.progress.step))
-        with torch.no_grad():
-            for average, current in zip(
-                self.average.state_dict().values(), self.net.state_dict().values(), strict=True
-            ):
-                if average.is_floating_point():
-                    average.lerp_(current, 1.0 - decay)
-        return float(loss.detach())
+        truth = torch.zeros(len(scores), dtype=torch.long, device=self.device)
+        return self.descend(functional.cross_entropy(scores, truth), done)
 
 
 @torch.no_grad()
@@ -162,14 +147,16 @@ def train(
     workers: int,
     minutes: float,
     resume: bool,
+    begin_with: Path | None = None,
 ) -> None:
-    """Train for at most `minutes` of the schedule: anew, or where it was left."""
+    """Train for at most `minutes` of the schedule: anew, from given weights, or where it was left."""
     out.mkdir(parents=True, exist_ok=True)
     trainer = ProfileTrainer(recipe, torch.device(device))
-    progress = trainer.progress
+    if begin_with is not None:
+        trainer.begin_with(load_profile_net(begin_with).state_dict())
     if resume:
-        progress = load_state(trainer.net, trainer.average, trainer.optimizer, out / "state.safetensors")
-        trainer.progress = progress
+        trainer.load(out / "state.safetensors")
+    progress = trainer.progress
     generated = source.generate("validation", 0, 1)
     held_out = [next(generated) for _ in range(recipe.validation_examples)]
     pool: list[ProfileExample] = []
@@ -231,7 +218,7 @@ def _record(
         log.write(json.dumps(row) + "\n")
     print(json.dumps(row), flush=True)
     save_net(trainer.average, out / "model.safetensors")
-    save_state(trainer.net, trainer.average, trainer.optimizer, progress, out / "state.safetensors")
+    trainer.save(out / "state.safetensors")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -243,6 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")
     parser.add_argument("--resume", action="store_true", help="go on where the state in OUT was left")
+    parser.add_argument("--begin-with", type=Path, help="weights to start a new schedule from")
     parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
     parser.add_argument("--threads", type=int, default=2, help="threads of the trainer")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -266,6 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         workers=options.workers,
         minutes=minutes,
         resume=options.resume,
+        begin_with=options.begin_with,
     )
 
 
