@@ -1,8 +1,7 @@
 """What the trainings of both networks share: the steps of an optimizer, its schedule, a running average.
 
 The convolutions within gated blocks, nearly all of the weights, take orthogonalized steps (Muon); the rest
-is left to AdamW. On the same excerpts, from scratch, eight minutes of the gain network's training do with it
-what takes AdamW alone about twice as long.
+is left to AdamW. What that gains is in docs/training.md.
 
 Source:
     Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; here torch's own.
