@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,10 +22,8 @@ from unsquash.training.codecs import available_plugins
 from unsquash.training.examples import NetExample, Source, Workers
 from unsquash.training.learner import Learner
 from unsquash.training.recipe import Recipe, load_recipe
+from unsquash.training.sitting import sit
 from unsquash.training.validate import Batch, collate, validate
-
-FIRST_EXAMPLES = 320
-"""How many examples are made before the first step."""
 
 
 class Trainer(Learner[GainNet]):
@@ -60,29 +57,6 @@ class Trainer(Learner[GainNet]):
         return self.descend(loss + recipe.assessment_weight * assessed, done)
 
 
-class Pool:
-    """The latest examples, from which batches are drawn."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._examples: list[NetExample] = []
-        self.received = 0
-        self.drawn = 0
-
-    def add(self, example: NetExample) -> None:
-        """Keep an example, in the place of the oldest if the pool is full."""
-        if len(self._examples) < self._capacity:
-            self._examples.append(example)
-        else:
-            self._examples[self.received % self._capacity] = example
-        self.received += 1
-
-    def draw(self, count: int, rng: np.random.Generator) -> Batch:
-        """Draw a batch at random."""
-        self.drawn += count
-        return collate([self._examples[int(i)] for i in rng.integers(len(self._examples), size=count)])
-
-
 def train(
     recipe: Recipe,
     source: Source,
@@ -102,37 +76,15 @@ def train(
     if resume:
         trainer.load(out / "state.safetensors")
     held_out = _take(source, recipe.validation_examples)
-    pool = Pool(recipe.pool_examples)
-    first = trainer.progress.examples
-    producers = Workers(source, workers, first)
-    losses: list[float] = []
-    try:
-        while pool.received < min(recipe.pool_examples, FIRST_EXAMPLES):
-            _refill(pool, producers, wait=True)
-        before_s, begun = trainer.progress.elapsed_s, time.monotonic()
-        while (sitting_s := time.monotonic() - begun) < 60.0 * minutes:
-            trainer.progress.elapsed_s = before_s + sitting_s
-            done = trainer.progress.elapsed_s / (60.0 * recipe.minutes)
-            if done >= 1.0:
-                break
-            if pool.received * recipe.reuse <= pool.drawn + recipe.reuse * FIRST_EXAMPLES:
-                _refill(pool, producers, wait=False)
-            rng = np.random.default_rng([recipe.seed, 7, trainer.progress.step])
-            losses.append(trainer.step(pool.draw(recipe.batch, rng), done, rng))
-            trainer.progress.examples = first + pool.received
-            if trainer.progress.step % recipe.validate_every == 0:
-                _record(trainer, held_out, losses, out)
-                losses = []
-        _record(trainer, held_out, losses or [float("nan")], out)
-    finally:
-        producers.stop()
 
+    def step(examples: list[NetExample], done: float, rng: np.random.Generator) -> float:
+        return trainer.step(collate(examples), done, rng)
 
-def _refill(pool: Pool, producers: Workers[NetExample], *, wait: bool) -> None:
-    example = producers.take(wait=wait)
-    while example is not None:
-        pool.add(example)
-        example = producers.take(wait=False)
+    def record(losses: list[float]) -> None:
+        _record(trainer, held_out, losses, out)
+
+    producers = Workers(source, workers, trainer.progress.examples)
+    sit(recipe, trainer.progress, producers, step, record, minutes=minutes)
 
 
 def _take(source: Source, count: int) -> list[NetExample]:
@@ -146,7 +98,7 @@ def _record(trainer: Trainer, held_out: list[NetExample], losses: list[float], o
         "step": trainer.progress.step,
         "minutes": round(trainer.progress.elapsed_s / 60.0, 2),
         "examples": trainer.progress.examples,
-        "loss": round(float(np.mean(losses)), 5),
+        "loss": round(float(np.mean(losses or [np.nan])), 5),
         **validate(trainer.average, held_out, trainer.device),
     }
     with (out / "log.jsonl").open("a") as log:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,8 +27,7 @@ from unsquash.training.learner import Learner
 from unsquash.training.profiles.examples import ProfileExample, ProfileSource, profile_sets
 from unsquash.training.profiles.priors import COMPANIES, candidates
 from unsquash.training.recipe import tuples
-
-FIRST_EXAMPLES = 300
+from unsquash.training.sitting import sit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,45 +154,17 @@ def train(
         trainer.begin_with(load_profile_net(begin_with).state_dict())
     if resume:
         trainer.load(out / "state.safetensors")
-    progress = trainer.progress
     generated = source.generate("validation", 0, 1)
     held_out = [next(generated) for _ in range(recipe.validation_examples)]
-    pool: list[ProfileExample] = []
-    producers, first, received, drawn = Workers(source, workers, progress.examples), progress.examples, 0, 0
-    losses: list[float] = []
 
-    def receive(*, wait: bool) -> None:
-        nonlocal received
-        while (example := producers.take(wait=wait)) is not None:
-            wait = False
-            if len(pool) < recipe.pool_examples:
-                pool.append(example)
-            else:
-                pool[received % recipe.pool_examples] = example
-            received += 1
+    def step(examples: list[ProfileExample], done: float, rng: np.random.Generator) -> float:
+        return trainer.step(collate(examples, recipe.candidates, rng), done)
 
-    try:
-        while received < min(recipe.pool_examples, FIRST_EXAMPLES):
-            receive(wait=True)
-        before_s, begun = progress.elapsed_s, time.monotonic()
-        while (sitting_s := time.monotonic() - begun) < 60.0 * minutes:
-            progress.elapsed_s = before_s + sitting_s
-            done = progress.elapsed_s / (60.0 * recipe.minutes)
-            if done >= 1.0:
-                break
-            if received * recipe.reuse <= drawn + recipe.reuse * FIRST_EXAMPLES:
-                receive(wait=False)
-            rng = np.random.default_rng([recipe.seed, 7, progress.step])
-            chosen = [pool[int(i)] for i in rng.integers(len(pool), size=recipe.batch)]
-            drawn += recipe.batch
-            losses.append(trainer.step(collate(chosen, recipe.candidates, rng), done))
-            progress.examples = first + received
-            if progress.step % recipe.validate_every == 0:
-                _record(trainer, held_out, losses, out)
-                losses = []
-        _record(trainer, held_out, losses or [float("nan")], out)
-    finally:
-        producers.stop()
+    def record(losses: list[float]) -> None:
+        _record(trainer, held_out, losses, out)
+
+    producers = Workers(source, workers, trainer.progress.examples)
+    sit(recipe, trainer.progress, producers, step, record, minutes=minutes)
 
 
 def _scores(net: ProfileNet, batch: ProfileBatch, device: torch.device) -> torch.Tensor:
@@ -211,7 +181,7 @@ def _record(
         "step": progress.step,
         "minutes": round(progress.elapsed_s / 60.0, 2),
         "examples": progress.examples,
-        "loss": round(float(np.mean(losses)), 4),
+        "loss": round(float(np.mean(losses or [np.nan])), 4),
         **validate(trainer.average, held_out, recipe.candidates, trainer.device),
     }
     with (out / "log.jsonl").open("a") as log:

@@ -1,0 +1,118 @@
+"""One sitting of a training: background processes make examples, the latest are kept, batches are drawn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from unsquash.training.checkpoint import Progress
+from unsquash.training.examples import Workers
+
+Made = TypeVar("Made")
+
+FIRST_EXAMPLES = 320
+"""How many examples are made before the first step."""
+
+
+class Schedule(Protocol):
+    """What a recipe says of a sitting."""
+
+    @property
+    def seed(self) -> int:
+        """Draws the batches."""
+
+    @property
+    def minutes(self) -> float:
+        """Length of the whole schedule; resumed sittings count together."""
+
+    @property
+    def batch(self) -> int:
+        """Examples per step."""
+
+    @property
+    def pool_examples(self) -> int:
+        """How many of the latest examples are kept."""
+
+    @property
+    def reuse(self) -> float:
+        """How often an example is drawn on average; new ones wait where they come faster."""
+
+    @property
+    def validate_every(self) -> int:
+        """Steps between two records."""
+
+
+class Pool(Generic[Made]):
+    """The latest examples, from which batches are drawn."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._examples: list[Made] = []
+        self.received = 0
+        self.drawn = 0
+
+    def add(self, example: Made) -> None:
+        """Keep an example, in the place of the oldest if the pool is full."""
+        if len(self._examples) < self._capacity:
+            self._examples.append(example)
+        else:
+            self._examples[self.received % self._capacity] = example
+        self.received += 1
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[Made]:
+        """Draw a batch at random."""
+        self.drawn += count
+        return [self._examples[int(i)] for i in rng.integers(len(self._examples), size=count)]
+
+
+def sit(
+    schedule: Schedule,
+    progress: Progress,
+    producers: Workers[Made],
+    step: Callable[[list[Made], float, np.random.Generator], float],
+    record: Callable[[list[float]], None],
+    *,
+    minutes: float,
+) -> None:
+    """Train until the schedule or the sitting is over.
+
+    Args:
+        schedule: The recipe.
+        progress: How far the training is; kept up to date.
+        producers: Make the examples; stopped in the end.
+        step: Trains on a batch, so much (0…1) of the schedule being over, and returns the loss.
+        record: Takes the losses since it was last called: every so often, and in the end.
+        minutes: Length of the sitting.
+    """
+    pool: Pool[Made] = Pool(schedule.pool_examples)
+    first, losses = progress.examples, list[float]()
+    try:
+        while pool.received < min(schedule.pool_examples, FIRST_EXAMPLES):
+            _refill(pool, producers, wait=True)
+        before_s, begun = progress.elapsed_s, time.monotonic()
+        while (sitting_s := time.monotonic() - begun) < 60.0 * minutes:
+            progress.elapsed_s = before_s + sitting_s
+            done = progress.elapsed_s / (60.0 * schedule.minutes)
+            if done >= 1.0:
+                break
+            if pool.received * schedule.reuse <= pool.drawn + schedule.reuse * FIRST_EXAMPLES:
+                _refill(pool, producers, wait=False)
+            rng = np.random.default_rng([schedule.seed, 7, progress.step])
+            losses.append(step(pool.draw(schedule.batch, rng), done, rng))
+            progress.examples = first + pool.received
+            if progress.step % schedule.validate_every == 0:
+                record(losses)
+                losses = []
+        record(losses)
+    finally:
+        producers.stop()
+
+
+def _refill(pool: Pool[Made], producers: Workers[Made], *, wait: bool) -> None:
+    example = producers.take(wait=wait)
+    while example is not None:
+        pool.add(example)
+        example = producers.take(wait=False)
