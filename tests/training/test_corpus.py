@@ -37,6 +37,18 @@ def test_mono_of_another_rate_becomes_stereo_at_44100(tmp_path: Path) -> None:
     np.testing.assert_array_equal(track.samples[:, 0], track.samples[:, 1])
 
 
+def test_folders_of_one_name_whose_files_have_one_name_are_told_apart(tmp_path: Path) -> None:
+    folders = [tmp_path / "one" / "scores", tmp_path / "two" / "scores"]
+    for index, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        seconds = np.arange((index + 2) * SAMPLE_RATE) / SAMPLE_RATE
+        soundfile.write(folder / "a.wav", 0.1 * np.sin(2000.0 * seconds), SAMPLE_RATE)
+        header = "file,kind,split,artist_or_repo,licence,plr_db\n"
+        (folder / "catalog.csv").write_text(header + "a.wav,score,train,a,CC0,\n")
+    tracks = load_corpus(folders, tmp_path / "cache", validation_artists=[])
+    assert [len(track.samples) for track in tracks] == [2 * SAMPLE_RATE, 3 * SAMPLE_RATE]
+
+
 def test_a_folder_without_catalogue_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioReadError, match=r"catalog\.csv"):
         load_corpus([tmp_path], tmp_path, validation_artists=[])

@@ -9,6 +9,7 @@ Rows whose split is `bench` are never opened: they belong to the open benchmark.
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -88,7 +89,10 @@ def _track(row: dict[str, Any], path: Path, validation_artists: Collection[str])
 
 
 def _cached(cache: Path, audio: Path, file: str) -> Path:
-    return cache / f"{audio.resolve().name}__{file.replace('/', '__')}.npy"
+    """Name a file of the cache after the folder, wherever it is, and the file in it."""
+    folder = audio.resolve()
+    place = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+    return cache / f"{folder.name}-{place}__{file.replace('/', '__')}.npy"
 
 
 def _decode(audio: Path, cache: Path, file: str) -> None:
