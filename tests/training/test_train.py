@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from unsquash.errors import OptionError
 from unsquash.training.checkpoint import save_net
 from unsquash.training.examples import NetExample, Source
-from unsquash.training.recipe import Recipe
+from unsquash.training.recipe import Recipe, load_recipe
 from unsquash.training.train import Trainer, train
-from unsquash.training.validate import collate, validate
+from unsquash.training.validate import collate, si_sdr_db, validate
 from unsquash.weights import read_gain_net
 
 REPOSITORY = Path(__file__).parents[2]
@@ -89,3 +90,36 @@ def test_the_whole_way_from_audio_to_weights(
     assert rows[-1]["step"] > 0
     assert rows[-1]["examples"] >= 4
     assert read_gain_net(tmp_path / "model.safetensors").config == recipe.net
+
+
+def test_crops_of_features_and_targets_stay_together() -> None:
+    example = an_example(0)
+    crop = collate([example]).cropped(64, np.random.default_rng(1))
+    np.testing.assert_array_equal(crop.reduction_db[0, ::4] / 4, crop.features[0, 0])
+
+
+def test_si_sdr_of_a_constant_gain_is_capped_and_of_a_known_error_is_known() -> None:
+    energy = torch.ones((2, 1000))
+    error_db = torch.full((2, 1000), 5.0)
+    error_db[1, ::2] = 5.5
+    first, second = si_sdr_db(error_db, energy).tolist()
+    assert first == pytest.approx(40.0)
+    assert second == pytest.approx(-20 * np.log10(np.tanh(0.25 * np.log(10) / 20)), abs=0.05)
+
+
+def test_every_shipped_recipe_loads() -> None:
+    recipes = sorted((REPOSITORY / "models").glob("gain-*/recipe.toml"))
+    assert recipes
+    for path in recipes:
+        recipe = load_recipe(path)
+        assert recipe.name == path.parent.name
+        assert recipe.validation_artists
+
+
+@pytest.mark.parametrize(
+    "text", ["name = ", "colour = 1", "name = 'x'\nbatch = 0", "name = 'x'\n[net]\nfoo = 1"]
+)
+def test_a_wrong_recipe_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(OptionError):
+        load_recipe(tmp_path / "recipe.toml")
