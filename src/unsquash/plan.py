@@ -231,7 +231,7 @@ def _is_named(diagnosis: Diagnosis, neural: NeuralInversion) -> bool:
     found = diagnosis.identification
     if found is None or not neural.linked or neural.ceilings:
         return False
-    return found.is_sure and found.invertible
+    return found.is_usable
 
 
 def _named_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:

@@ -101,7 +101,7 @@ def _searched(
         listeners = listen(source, suspects.net)
         identification = seek(source, listeners, suspects.known)
         dynamics = seen.dynamics(0.0 if identification is None else identification.squashed)
-        is_known = identification is not None and identification.is_sure and identification.invertible
+        is_known = identification is not None and identification.is_usable
         fitted = None
         if listeners and dynamics.verdict == "compressed" and not is_known:
             estimates_db = [estimate(one.excerpt.samples, seen.hearing, net) for one in listeners]

@@ -74,6 +74,11 @@ class Identification:
             return False
         return self.known >= (KNOWN_PROBABILITY if self.offset_db == 0.0 else MOVED_PROBABILITY)
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether a known compressor is sure and its inverse stable, so that nothing else need be tried."""
+        return self.is_sure and self.invertible
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspects:
