@@ -1,6 +1,6 @@
 """What the trainings of both networks share: the steps of an optimizer, its schedule, a running average.
 
-The convolutions within gated blocks, nearly all of the weights, take orthogonalized steps (Muon); the rest
+The convolutions within gated blocks, four fifths of the weights, take orthogonalized steps (Muon); the rest
 is left to AdamW. What that gains is in docs/training.md.
 
 Source:
