@@ -127,3 +127,15 @@ def test_real_music(shared_audio: Path) -> None:
         assert found(rounded(samples)) == NONE, piece.name
         clipped = found(rounded(0.9 * np.clip(samples, -0.7, 0.7)))
         assert clipped.ceiling_dbfs == pytest.approx(20.0 * np.log10(0.63), abs=0.01), piece.name
+
+
+@pytest.mark.parametrize("levels", [[1.0], [1.0, 0.5]])
+def test_rectangles_are_not_clipped(levels: list[float]) -> None:
+    """A games console's melody: flat by nature, met and left by jumps."""
+    rng = np.random.default_rng(0)
+    steps = np.arange(RATE // 4) / RATE
+    notes = [
+        0.5 * rng.choice(levels) * np.sign(np.sin(2.0 * np.pi * rng.uniform(200.0, 600.0) * steps))
+        for _ in range(40)
+    ]
+    assert found(np.concatenate(notes)[None]) == NONE

@@ -4,7 +4,8 @@ A plateau is a run of samples that differ by no more than 16-bit rounding with d
 and is met at an angle: the sample before or after it is far below. A pure tone's rounded top is flat too,
 but its neighbours are close, so it is not counted. Plateaus of one channel and polarity are collected in a
 histogram over level; a ceiling is a level that holds most of them, near the peak. A recording that merely
-touches its maximum, once or often, has no plateaus and therefore no ceiling.
+touches its maximum, once or often, has no plateaus and therefore no ceiling; nor has one that is made of
+rectangles, as of a games console.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ NEIGHBOUR_BINS = 1  # rounding and dither spread a ceiling over adjacent bins
 
 CEILING_SAMPLES = 9  # at least so many samples in plateaus make a ceiling
 CEILING_SHARE = 0.5  # of the plateau samples at this level or not far below
+RECTANGLES_SHARE = 0.5  # of its plateaus, if more are met and left by a jump, nothing was cut off
 CEILING_BELOW_PEAK = 0.5  # a ceiling is at most 6 dB below the peak, and competes with levels 6 dB below it
 
 # Rows of a histogram.
-SAMPLES, PLATEAUS_SAMPLES, PLATEAUS, LONGEST = range(4)
+SAMPLES, PLATEAUS_SAMPLES, PLATEAUS, LONGEST, RECTANGLES = range(5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ def _collect(x: Float64Array, state: Float64Array, histogram: npt.NDArray[np.int
 
     Shape:
         x: `(t,)`; state: sample before the run, first sample of the run, its length, its extreme, and the
-        last sample; histogram: `(2, 4, BINS)` for positive and negative tops.
+        last sample; histogram: `(2, 5, BINS)` for positive and negative tops.
     """
     before, anchor, length, extreme, last = state
     for n in range(x.shape[0]):
@@ -79,6 +81,8 @@ def _collect(x: Float64Array, state: Float64Array, histogram: npt.NDArray[np.int
             if length >= PLATEAU_SAMPLES and max(rise, fall) > CORNER:
                 entry[PLATEAUS_SAMPLES, level] += int(length)
                 entry[PLATEAUS, level] += 1
+                if min(rise, fall) > abs(extreme):  # the music around it has no such slopes
+                    entry[RECTANGLES, level] += 1
         before = x[n - 1] if n > 0 else last
         anchor = a
         extreme = a
@@ -93,7 +97,7 @@ class ClippingMeter:
     def __init__(self, sample_rate: int, channels: int) -> None:
         self._frames = 0
         self._states = np.full((channels, 5), np.nan)  # what precedes the first run is unknown
-        self._histograms = np.zeros((channels, 2, 4, BINS), dtype=np.int64)
+        self._histograms = np.zeros((channels, 2, 5, BINS), dtype=np.int64)
 
     def push(self, block: FloatArray) -> None:
         """Measure the next samples.
@@ -135,11 +139,14 @@ def _ceiling(histogram: npt.NDArray[np.int64]) -> tuple[float, int, int, int] | 
     near = slice(max(0, level - NEIGHBOUR_BINS), level + NEIGHBOUR_BINS + 1)
     flat_samples = int(flat[near].sum())
     rivals = int(flat[int(level * CEILING_BELOW_PEAK) :].sum())
-    if flat_samples < CEILING_SAMPLES or flat_samples < CEILING_SHARE * rivals:
+    plateaus, rectangles = (int(histogram[row, near].sum()) for row in (PLATEAUS, RECTANGLES))
+    if flat_samples < max(CEILING_SAMPLES, CEILING_SHARE * rivals):
+        return None
+    if rectangles > RECTANGLES_SHARE * plateaus:
         return None
     return (
         level / BINS_PER_UNIT,
         int(histogram[SAMPLES, near].sum()),
         int(histogram[LONGEST, near].max()),
-        int(histogram[PLATEAUS, near].sum()),
+        plateaus,
     )

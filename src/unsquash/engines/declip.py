@@ -12,7 +12,7 @@ from unsquash.dsp.declip import DeclipScale, declip
 from unsquash.overlap import Grid
 from unsquash.units import FloatArray
 
-CORE_HOPS = 1024
+CORE_HOPS = 128
 
 
 class DeclipEngine:
