@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from unsquash.analysis import dynamics, fitting, identification
+from unsquash.analysis.diagnosis import analyze
 from unsquash.analysis.dynamics import WINDOW_S, WINDOWS, Dynamics, estimate, survey
+from unsquash.analysis.identification import Identification, Suspects
 from unsquash.audio import ArraySource, AudioInfo
+from unsquash.dsp.compressor import CompressorParams
 from unsquash.errors import OptionError
 from unsquash.nets.gain import GainNet, GainNetConfig
+from unsquash.nets.profile import ProfileNet, ProfileNetConfig
 from unsquash.units import Float64Array
 
 CONFIG = GainNetConfig(
@@ -152,3 +157,36 @@ def test_impossible_dynamics_cannot_be_made(field: dict[str, object]) -> None:
     }
     with pytest.raises(OptionError):
         Dynamics(**(values | field))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("known", "invertible", "searched"), [(0.95, True, False), (0.95, False, True), (0.5, True, True)]
+)
+def test_settings_are_searched_for_only_where_no_known_compressor_will_do(
+    net: GainNet, monkeypatch: pytest.MonkeyPatch, known: float, invertible: bool, searched: bool
+) -> None:
+    params = CompressorParams(threshold_db=-20.0, ratio=4.0)
+    named = Identification(
+        profile="mine",
+        probability=known,
+        squashed=1.0,
+        known=known,
+        params=params,
+        invertible=invertible,
+    )
+    calls = []
+
+    def fit(listeners: object, estimates_db: object) -> None:
+        calls.append(estimates_db)
+
+    monkeypatch.setattr(identification, "seek", lambda *_: named)
+    monkeypatch.setattr(fitting, "fit_compressor", fit)
+    monkeypatch.setattr(dynamics, "NOTICEABLE_DEVIATION_DB", 0.0)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={"mine": params})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    squashing = with_judgement(net, 5.0, -5.0)
+    found = analyze(ArraySource(samples, 8_000), net=squashing, suspects=suspects)
+    assert found.dynamics is not None
+    assert found.dynamics.verdict == "compressed"
+    assert found.identification == named
+    assert bool(calls) is searched
