@@ -8,6 +8,7 @@ estimate that restores best, and the probability that restoring helps at all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from unsquash.nets.features import SUBFRAMES, TRACKS
 STATISTICS = 12
 NEAR_DB = (0.1, 0.3, 1.0, 2.0, 3.0, 6.0)
 BLOCK_SUBFRAMES = 16
-HIDDEN = 32
+HIDDEN, MEMBERS = 32, 8
 _LEAST_LOG_AMOUNT, _MOST_LOG_AMOUNT = -3.0, 1.5
 AMOUNT_OUTPUT = 2
 _PEAK_TRACK, _RMS_TRACK = 0, 1
@@ -38,8 +39,13 @@ class Judgement:
     amount: torch.Tensor
 
 
+def perceptron(hidden: int) -> nn.Sequential:
+    """Make a small perceptron: what a judge is made of."""
+    return nn.Sequential(nn.Linear(STATISTICS, hidden), nn.ReLU(), nn.Linear(hidden, 3))
+
+
 class Judge(nn.Module):
-    """A small perceptron on standardized inputs."""
+    """`MEMBERS` small perceptrons on standardized inputs, side by side in a wide one: their mean is taken."""
 
     centre: torch.Tensor
     spread: torch.Tensor
@@ -48,7 +54,7 @@ class Judge(nn.Module):
         super().__init__()
         self.register_buffer("centre", torch.zeros(STATISTICS))
         self.register_buffer("spread", torch.ones(STATISTICS))
-        self.layers = nn.Sequential(nn.Linear(STATISTICS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 3))
+        self.layers = perceptron(MEMBERS * HIDDEN)
 
     def forward(self, statistics: torch.Tensor) -> Judgement:
         """Judge files by the statistics of their estimates.
@@ -56,10 +62,31 @@ class Judge(nn.Module):
         Shape:
             statistics: `(B, STATISTICS)`.
         """
-        seen = (statistics - self.centre) / self.spread
-        helps, limited, amount = self.layers(seen.clamp(-6.0, 6.0)).unbind(dim=1)
-        amount = amount.clamp(_LEAST_LOG_AMOUNT, _MOST_LOG_AMOUNT).exp()
-        return Judgement(helps=helps, limited=limited, amount=amount)
+        return judgement_of(self.layers(self.standardized(statistics)))
+
+    def standardized(self, statistics: torch.Tensor) -> torch.Tensor:
+        """Bring statistics to mean 0 and spread 1."""
+        return ((statistics - self.centre) / self.spread).clamp(-6.0, 6.0)
+
+    @torch.no_grad()
+    def join(self, members: Sequence[nn.Sequential]) -> None:
+        """Become the mean of `MEMBERS` perceptrons of `HIDDEN` units."""
+        state = [member.state_dict() for member in members]
+        self.layers.load_state_dict(
+            {
+                "0.weight": torch.cat([one["0.weight"] for one in state]),
+                "0.bias": torch.cat([one["0.bias"] for one in state]),
+                "2.weight": torch.cat([one["2.weight"] for one in state], dim=1) / len(state),
+                "2.bias": torch.stack([one["2.bias"] for one in state]).mean(0),
+            }
+        )
+
+
+def judgement_of(outputs: torch.Tensor) -> Judgement:
+    """Read what a perceptron answers, shape `(B, 3)`."""
+    helps, limited, amount = outputs.unbind(dim=1)
+    amount = amount.clamp(_LEAST_LOG_AMOUNT, _MOST_LOG_AMOUNT).exp()
+    return Judgement(helps=helps, limited=limited, amount=amount)
 
 
 def file_statistics(features: torch.Tensor, reduction_db: torch.Tensor) -> torch.Tensor:

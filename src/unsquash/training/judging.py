@@ -8,6 +8,7 @@ SI-SDR is a quadratic of three numbers per excerpt, so that thousands fit at onc
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,16 @@ import torch.nn.functional as functional
 
 from unsquash.nets.gain import VERDICTS, GainNet
 from unsquash.nets.gain_loss import SQUARED_FLOOR, gain_error
-from unsquash.nets.judge import AMOUNT_OUTPUT, Judge, Judgement, file_statistics
+from unsquash.nets.judge import (
+    AMOUNT_OUTPUT,
+    HIDDEN,
+    MEMBERS,
+    Judge,
+    Judgement,
+    file_statistics,
+    judgement_of,
+    perceptron,
+)
 from unsquash.training.checkpoint import load_net, save_net
 from unsquash.training.codecs import available_plugins
 from unsquash.training.examples import NetExample, Source
@@ -100,36 +110,42 @@ def observe(net: GainNet, examples: Iterable[NetExample]) -> Outcomes:
 
 
 def fit_judge(net: GainNet, outcomes: Outcomes, *, seed: int, steps: int = 1200) -> float:
-    """Fit the judge on all excerpts at once, keep it as it was when best on a held-out share.
+    """Fit the judge's members, each on other excerpts, all at once.
 
-    Returns the mean SI-SDR gain on that share in dB, whatever the judge's doubts.
+    Returns the mean SI-SDR gain in dB on those that a member was not fitted on, whatever its doubts.
     """
+    judge = net.judge
+    judge.centre.copy_(outcomes.statistics.mean(0))
+    judge.spread.copy_(outcomes.statistics.std(0).clamp_min(1e-3))
+    seen = dataclasses.replace(outcomes, statistics=judge.standardized(outcomes.statistics))
+    fitted = [_fit_member(seen, MEMBERS * seed + number, steps) for number in range(MEMBERS)]
+    judge.join([member for member, _ in fitted])
+    return sum(gained_db for _, gained_db in fitted) / MEMBERS
+
+
+def _fit_member(outcomes: Outcomes, seed: int, steps: int) -> tuple[torch.nn.Sequential, float]:
+    """Fit a perceptron, keep it as it was when best on a held-out share; with its mean gain there."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(outcomes.verdict), generator=generator)
     count = round(HELD_OUT_SHARE * len(order))
     held_out, fitted = outcomes[order[:count]], outcomes[order[count:]]
     torch.manual_seed(seed)
-    judge = net.judge
-    judge.centre.copy_(fitted.statistics.mean(0))
-    judge.spread.copy_(fitted.statistics.std(0).clamp_min(1e-3))
-    for layer in judge.layers:
-        if isinstance(layer, torch.nn.Linear):
-            layer.reset_parameters()
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.3)
-    best, lowest, gained = judge.state_dict(), float("inf"), 0.0
+    member = perceptron(HIDDEN)
+    optimizer = torch.optim.AdamW(member.parameters(), lr=3e-3, weight_decay=0.3)
+    best, lowest, gained_db = member.state_dict(), float("inf"), 0.0
     for _ in range(steps):
-        loss = _loss(judge(fitted.statistics), fitted)
+        loss = _loss(judgement_of(member(fitted.statistics)), fitted)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         with torch.no_grad():
-            judgement = judge(held_out.statistics)
+            judgement = judgement_of(member(held_out.statistics))
             unseen = float(_loss(judgement, held_out))
         if unseen < lowest:
-            lowest, gained = unseen, float(held_out.gain_db(judgement.amount).mean())
-            best = {name: value.clone() for name, value in judge.state_dict().items()}
-    judge.load_state_dict(best)
-    return gained
+            lowest, gained_db = unseen, float(held_out.gain_db(judgement.amount).mean())
+            best = {name: value.clone() for name, value in member.state_dict().items()}
+    member.load_state_dict(best)
+    return member, gained_db
 
 
 @torch.no_grad()
