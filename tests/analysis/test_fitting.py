@@ -44,7 +44,7 @@ class Ear:
     """Listens to an excerpt without a network: finds all candidates likely, or those near the truth."""
 
     def __init__(self, samples: Float64Array, truth: CompressorParams | None = None) -> None:
-        self.excerpt = Excerpt(samples=samples, is_first=False)
+        self.excerpt = Excerpt(samples=samples, lead=np.zeros(0))
         self.level = stepped_level(np.abs(samples).max(axis=0))
         self._truth = truth
 

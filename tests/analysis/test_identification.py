@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from unsquash.analysis.candidates import LEAD_S, LEAD_STEP_SAMPLES, stepped_level
 from unsquash.analysis.excerpts import EXCERPTS, Excerpt, read_excerpts
 from unsquash.analysis.identification import identify
 from unsquash.analysis.listening import Listener
@@ -51,7 +52,7 @@ def oracle() -> type[Oracle]:
 def heard_by(oracle: type[Oracle], scale: float = 1.0) -> list[Listener]:
     noise = np.random.default_rng(0).uniform(-1.0, 1.0, (1, 2560))
     noise[0, 0] = 1.0
-    return [oracle(Excerpt(samples=scale * noise, is_first=k == 0)) for k in range(2)]  # type: ignore[misc]
+    return [oracle(Excerpt(samples=scale * noise, lead=noise[0, :k])) for k in range(2)]  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("offset_db", [0.0, 6.0, -9.0, 4.5])
@@ -98,6 +99,18 @@ def test_excerpts_are_spread_over_the_recording(seconds: float, rate: int, count
     assert len(found) == count <= EXCERPTS
     assert [e.is_first for e in found] == [True] * min(1, count) + [False] * (count - 1)
     assert all(e.samples.shape[1] <= EXCERPT_SAMPLES and e.samples.shape[1] % 1024 == 0 for e in found)
+
+
+def test_an_excerpt_comes_with_what_was_before_it() -> None:
+    samples = np.random.default_rng(0).uniform(-1.0, 1.0, (2, 60 * 44_100)).astype(np.float32)
+    found = read_excerpts(ArraySource(samples, 44_100), Timebase.between(44_100, GainNetConfig()))
+    starts = np.linspace(0, samples.shape[1] - EXCERPT_SAMPLES, EXCERPTS).astype(int)
+    for start, excerpt in zip(starts, found, strict=True):
+        led = LEAD_STEP_SAMPLES * excerpt.lead.size
+        assert min(start, LEAD_S * 44_100) - 1024 < led <= min(start, LEAD_S * 44_100)
+        before = np.abs(samples[:, start - led : start]).max(axis=0).astype(np.float64)
+        assert np.allclose(excerpt.lead, stepped_level(before, LEAD_STEP_SAMPLES), atol=1e-7)
+        assert np.array_equal(excerpt.samples, samples[:, start : start + EXCERPT_SAMPLES])
 
 
 def test_silent_excerpts_are_left_out() -> None:

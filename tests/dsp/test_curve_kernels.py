@@ -8,7 +8,13 @@ import numba
 import numpy as np
 import pytest
 
-from unsquash.analysis.candidates import FRAME_STEPS, STEP_SAMPLES, candidate_curves_db, stepped_level
+from unsquash.analysis.candidates import (
+    FRAME_STEPS,
+    LEAD_STEP_SAMPLES,
+    STEP_SAMPLES,
+    candidate_curves_db,
+    stepped_level,
+)
 from unsquash.analysis.space import NOTHING, compressor_at
 from unsquash.dsp.ballistics import smoothing_coefficient
 from unsquash.dsp.compressor import CompressorParams, compress
@@ -114,3 +120,26 @@ def test_in_the_middle_of_a_recording_the_gain_has_settled() -> None:
     assert rest[0] > -3.0
     assert np.ptp(middle) < 0.02 * np.ptp(rest)
     assert abs(middle[-1] - rest[-1]) < 0.05
+
+
+def test_what_came_before_gives_the_state_in_which_an_excerpt_begins(song: np.ndarray) -> None:
+    """Without it the state of a slow compressor is only guessed; either way nothing else changes."""
+    music = song[:1] / np.abs(song).max()
+    cut = music.shape[1] - 430 * 256
+    guessed, led = [], []
+    for params in load_profile_set("thirty").values():
+        done = compress(music, RATE, params)
+        before, after = np.abs(done.samples[0, :cut]), np.abs(done.samples[0, cut:])
+        truth = done.gain_db[0, cut:].reshape(-1, 256).mean(axis=1)
+        level, lead = stepped_level(after), stepped_level(before, LEAD_STEP_SAMPLES)
+        for errors, known in ((guessed, None), (guessed, lead[:0]), (led, lead)):
+            (curve,) = candidate_curves_db(level, [params], from_rest=False, lead=known)
+            errors.append(float(np.sqrt(np.square(curve - truth).mean())))
+    assert guessed[::2] == guessed[1::2]
+    assert np.median(led) < 0.3
+    assert np.median(guessed) > 3.0 * np.median(led)
+    assert np.mean(np.array(led) < np.array(guessed[::2])) > 0.9
+
+
+def test_levels_count_back_from_the_end() -> None:
+    assert np.array_equal(stepped_level(np.array([9.0, 3.0, 3.0, 4.0, 4.0]), 2), [3.0, 4.0])

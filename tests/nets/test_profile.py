@@ -36,12 +36,12 @@ def seen(net: ProfileNet, frames: int = 200) -> tuple[torch.Tensor, torch.Tensor
 
 
 def test_a_candidate_is_scored_whatever_its_company(net: ProfileNet) -> None:
-    features, curves_db, from_rest = seen(net)
+    features, curves_db, state_known = seen(net)
     with torch.inference_mode():
-        scores = net(features, curves_db, from_rest)
+        scores = net(features, curves_db, state_known)
         order = torch.tensor([3, 0, 4, 2, 1])
-        assert torch.allclose(net(features, curves_db[:, order], from_rest), scores[:, order], atol=1e-5)
-        assert torch.allclose(net(features, curves_db[:, 2:3], from_rest), scores[:, 2:3], atol=1e-5)
+        assert torch.allclose(net(features, curves_db[:, order], state_known), scores[:, order], atol=1e-5)
+        assert torch.allclose(net(features, curves_db[:, 2:3], state_known), scores[:, 2:3], atol=1e-5)
     assert scores.shape == (2, 5)
     assert scores.std() > 0.0
 
@@ -75,10 +75,10 @@ def test_an_encoded_excerpt_scores_as_the_network_does_at_any_level(net: Profile
     samples = rng.uniform(-1.0, 1.0, (2, 200 * 256))
     curves_db = -6.0 * rng.random((150, 200)).astype(np.float32)
     loud, quiet = (EncodedExcerpt(scale * samples, net) for scale in (1.0, 0.01))
-    scores = loud.scores(curves_db, from_rest=True)
+    scores = loud.scores(curves_db, state_known=True)
     assert scores.shape == (150,)
-    assert np.allclose(quiet.scores(curves_db, from_rest=True), scores, atol=1e-4)
-    assert not np.allclose(loud.scores(curves_db, from_rest=False), scores)
+    assert np.allclose(quiet.scores(curves_db, state_known=True), scores, atol=1e-4)
+    assert not np.allclose(loud.scores(curves_db, state_known=False), scores)
     scaled = torch.from_numpy((samples / np.abs(samples).max()).astype(np.float32))[None]
     with torch.inference_mode():
         direct = net(net.features(scaled), torch.from_numpy(curves_db)[None], torch.ones(1))[0]

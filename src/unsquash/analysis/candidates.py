@@ -20,48 +20,70 @@ FRAME_SAMPLES = STEP_SAMPLES * FRAME_STEPS
 """Samples per entry of a curve: a frame of the networks' features."""
 
 WARM_UP_FRAMES = 344
-"""Two seconds, from which a state is guessed where the excerpt began in the middle of a recording."""
+"""Two seconds, from which a state is guessed where nothing is known of what came before an excerpt."""
+
+LEAD_S = 12.0
+"""So much of what came before is enough: slower compressors than are considered would have forgotten more."""
+
+LEAD_STEP_SAMPLES = 16
+"""The recursion takes longer steps over the lead, of which only the state in the end counts."""
 
 _DB_PER_NEPER = np.float32(20.0 / np.log(10.0))
 _LEAST_HALF_KNEE = 1e-4
 
 
-def stepped_level(magnitude: Float64Array) -> Float64Array:
-    """Return the RMS of every `STEP_SAMPLES` samples.
+def stepped_level(magnitude: Float64Array, step_samples: int = STEP_SAMPLES) -> Float64Array:
+    """Return the RMS of every `step_samples` samples; what is left over at the beginning is dropped.
 
     Shape:
-        magnitude: `(T,)` at `CURVE_RATE`; result: `(T // STEP_SAMPLES,)`.
+        magnitude: `(T,)` at `CURVE_RATE`; result: `(T // step_samples,)`.
     """
-    steps = magnitude.size // STEP_SAMPLES
-    return np.asarray(np.sqrt(np.square(magnitude[: steps * STEP_SAMPLES]).reshape(steps, -1).mean(axis=1)))
+    steps = magnitude.size // step_samples
+    squares = np.square(magnitude[magnitude.size - steps * step_samples :])
+    return np.asarray(np.sqrt(squares.reshape(steps, step_samples).mean(axis=1)))
 
 
 def candidate_curves_db(
-    level: FloatArray, candidates: Sequence[CompressorParams], *, from_rest: bool
+    level: FloatArray,
+    candidates: Sequence[CompressorParams],
+    *,
+    from_rest: bool,
+    lead: FloatArray | None = None,
 ) -> Float32Array:
     """Return the gain in dB of every candidate, per frame of 256 samples.
 
-    A candidate is seen as a downward compressor with an RMS detector; the state is that at rest, or that
-    after the excerpt's own first two seconds.
+    A candidate is seen as a downward compressor with an RMS detector; the state is that at rest, that after
+    what came before the excerpt, or, if that is not known, that after the excerpt's own first two seconds.
 
     Args:
         level: as from `stepped_level`, full scale 1.
         candidates: compressors; a ratio of 1 stands for nothing having been done.
         from_rest: whether the compressor was at rest where the excerpt begins.
+        lead: what came just before, as from `stepped_level` by `LEAD_STEP_SAMPLES`.
 
     Shape:
-        level: `(n · FRAME_STEPS,)`; result: `(K, n)`.
+        level: `(n · FRAME_STEPS,)`; lead: `(m,)`; result: `(K, n)`.
     """
-    warm = 0 if from_rest else min(WARM_UP_FRAMES, level.size // FRAME_STEPS)
-    led = np.concatenate([level[: warm * FRAME_STEPS], level]).astype(np.float32)
-    curves = np.empty((led.size // FRAME_STEPS, len(candidates)), dtype=np.float32)
-    log_gain_curves(led, FRAME_STEPS, _settings(candidates), curves)
-    return np.ascontiguousarray(_DB_PER_NEPER * curves[warm:].T)
+    count, frames = len(candidates), level.size // FRAME_STEPS
+    steps = level[: frames * FRAME_STEPS].astype(np.float32)
+    state = np.stack([np.zeros(count, np.float32), np.ones(count, np.float32)])
+    settings, curves = _settings(candidates, STEP_SAMPLES), np.empty((frames, count), dtype=np.float32)
+    if from_rest:
+        pass
+    elif lead is not None and lead.size:
+        only_state = np.empty((1, count), dtype=np.float32)
+        coarse = _settings(candidates, LEAD_STEP_SAMPLES)
+        log_gain_curves(lead.astype(np.float32), lead.size, coarse, state, only_state)
+    else:
+        warm = min(WARM_UP_FRAMES, frames)
+        log_gain_curves(steps[: warm * FRAME_STEPS], FRAME_STEPS, settings, state, curves[:warm])
+    log_gain_curves(steps, FRAME_STEPS, settings, state, curves)
+    return np.ascontiguousarray(_DB_PER_NEPER * curves.T)
 
 
-def _settings(candidates: Sequence[CompressorParams]) -> Float32Array:
+def _settings(candidates: Sequence[CompressorParams], step_samples: int) -> Float32Array:
     def smoothing(params: CompressorParams, time_ms: float) -> float:
-        return smoothing_coefficient(time_ms, CURVE_RATE / STEP_SAMPLES, params.convention)
+        return smoothing_coefficient(time_ms, CURVE_RATE / step_samples, params.convention)
 
     rows = [
         (

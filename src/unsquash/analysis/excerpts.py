@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unsquash.analysis.candidates import CURVE_RATE, LEAD_S, LEAD_STEP_SAMPLES, stepped_level
 from unsquash.audio import AudioSource
 from unsquash.nets.gain import QUANTUM_SAMPLES
 from unsquash.nets.profile import EXCERPT_SAMPLES
@@ -21,12 +22,17 @@ class Excerpt:
     """Five seconds of a recording.
 
     Shape:
-        samples: `(C, EXCERPT_SAMPLES)` at the network's rate, full scale 1.
+        samples: `(C, EXCERPT_SAMPLES)` at the network's rate, full scale 1; lead: `(m,)`.
     """
 
     samples: Float64Array
-    is_first: bool
-    """It is the recording's beginning, where a compressor may have been at rest."""
+    lead: Float64Array
+    """The level of what came before, up to `LEAD_S`, by `LEAD_STEP_SAMPLES`; nothing at the beginning."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the recording's beginning, where a compressor may have been at rest."""
+        return self.lead.size == 0
 
 
 def read_excerpts(source: AudioSource, timebase: Timebase) -> list[Excerpt]:
@@ -39,9 +45,13 @@ def read_excerpts(source: AudioSource, timebase: Timebase) -> list[Excerpt]:
     if length < SHORTEST_S * info.sample_rate:
         return []
     count = max(1, min(EXCERPTS, info.frames // length))
+    lead_quanta = int(LEAD_S * CURVE_RATE) // QUANTUM_SAMPLES
     excerpts = []
     for start in np.linspace(0, info.frames - length, count).astype(int):
-        samples = timebase.to_net(source.read(int(start), int(start) + length)).astype(np.float64)
+        led = min(int(start) // quantum, lead_quanta) * quantum
+        heard = timebase.to_net(source.read(int(start) - led, int(start) + length)).astype(np.float64)
+        lead, samples = np.split(heard, [led // quantum * QUANTUM_SAMPLES], axis=1)
         if np.abs(samples).max() > 0.0:
-            excerpts.append(Excerpt(samples=samples, is_first=bool(start == 0)))
+            level = stepped_level(np.abs(lead).max(axis=0), LEAD_STEP_SAMPLES)
+            excerpts.append(Excerpt(samples=samples, lead=level))
     return excerpts

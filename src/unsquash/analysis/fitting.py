@@ -119,6 +119,7 @@ class Agreement:
 
     def __init__(self, listeners: Sequence[Listener], estimates_db: Sequence[Float64Array]) -> None:
         self._levels = [listener.level for listener in listeners]
+        self._leads = [listener.excerpt.lead for listener in listeners]
         self._estimates = list(estimates_db)
         self._weights = []
         for listener, estimate_db in zip(listeners, estimates_db, strict=True):
@@ -138,7 +139,8 @@ class Agreement:
         """Compare candidates with the estimates in some of the excerpts."""
         sums = np.zeros((6, len(candidates)))
         for index in of:
-            curves = -candidate_curves_db(self._levels[index], candidates, from_rest=False).astype(np.float64)
+            level, lead = self._levels[index], self._leads[index]
+            curves = -candidate_curves_db(level, candidates, from_rest=False, lead=lead).astype(np.float64)
             estimate, weight = self._estimates[index], self._weights[index]
             ones = np.ones(len(candidates))
             sums += np.stack(

@@ -42,8 +42,10 @@ class Listener:
         """Return ln p(excerpt | candidate) / p(excerpt | nothing done); shape `(K,)`."""
         views = []
         for from_rest in self._states:
-            curves = candidate_curves_db(self.level, [NOTHING, *candidates], from_rest=from_rest)
-            scores = self._encoded.scores(curves, from_rest=from_rest)
+            everything = [NOTHING, *candidates]
+            curves = candidate_curves_db(self.level, everything, from_rest=from_rest, lead=self.excerpt.lead)
+            state_known = from_rest or not self.excerpt.is_first
+            scores = self._encoded.scores(curves, state_known=state_known)
             views.append(scores[1:] - scores[0])
         return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
 

@@ -35,6 +35,7 @@ def log_gain_curves(
     level: Float32Array,
     hop: int,
     settings: Float32Array,
+    state: Float32Array,
     curves: Float32Array,
 ) -> None:
     """Fill `curves` with the logarithm of the mean g of every `hop` steps.
@@ -44,18 +45,19 @@ def log_gain_curves(
         hop: steps per entry of `curves`.
         settings: per candidate 1 / threshold (linear), slope 1 − 1/R, half the knee's width in nepers (> 0),
             and coefficients (1 for no smoothing): detector attack and release, gain attack and release.
+        state: u over the threshold's square and g before the first step; after it, those after the last.
         curves: where the result goes.
 
     Shape:
-        level: `(hop · n,)`; settings: `(7, K)`; curves: `(n, K)`.
+        level: `(hop · n,)`; settings: `(7, K)`; state: `(2, K)`; curves: `(n, K)`.
     """
     # copies, so that the compiler knows that nothing overlaps
     inverse_threshold, slope, half_knee = settings[0].copy(), settings[1].copy(), settings[2].copy()
     detector_attack, detector_release = settings[3].copy(), settings[4].copy()
     gain_attack, gain_release = settings[5].copy(), settings[6].copy()
     count = inverse_threshold.size
-    u, g = np.zeros(count, np.float32), np.ones(count, np.float32)
-    total, inverse_gain = np.zeros(count, np.float32), inverse_threshold.copy()
+    u, g = state[0].copy(), state[1].copy()
+    total, inverse_gain = np.zeros(count, np.float32), inverse_threshold / g
     curvature = np.float32(0.25) / half_knee
     zero, one = np.float32(0.0), np.float32(1.0)
     at = 0
@@ -89,3 +91,4 @@ def log_gain_curves(
                 total[k] += h
         for k in range(count):
             curves[frame, k] = np.log(total[k] / np.float32(hop))
+    state[0], state[1] = u, g

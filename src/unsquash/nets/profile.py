@@ -51,8 +51,8 @@ class ProfileNet(nn.Module):
     """Scores of candidates from features and the candidates' gain curves.
 
     Shape:
-        features: `(B, F, n)`; curves_db: `(B, K, n)`, gain in dB per frame, ≤ 0; from_rest: `(B,)`, 1 where
-        the excerpt began with the compressor at rest, 0 in the middle of a recording; result: `(B, K)`.
+        features: `(B, F, n)`; curves_db: `(B, K, n)`, gain in dB per frame, ≤ 0; state_known: `(B,)`, 1 where
+        the curves begin in the right state, 0 where it had to be guessed; result: `(B, K)`.
     """
 
     def __init__(self, config: ProfileNetConfig) -> None:
@@ -77,15 +77,15 @@ class ProfileNet(nn.Module):
         self.leave = nn.Sequential(nn.Linear(3 * large, large), nn.ReLU(), nn.Linear(large, 1))
 
     def forward(
-        self, features: torch.Tensor, curves_db: torch.Tensor, from_rest: torch.Tensor
+        self, features: torch.Tensor, curves_db: torch.Tensor, state_known: torch.Tensor
     ) -> torch.Tensor:
         """Score every candidate of every excerpt; only differences within an excerpt mean something."""
-        return self.score(self.encode(features, from_rest), curves_db)
+        return self.score(self.encode(features, state_known), curves_db)
 
-    def encode(self, features: torch.Tensor, from_rest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(self, features: torch.Tensor, state_known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Look at the recording: once, however many candidates there are."""
         framed = self.norm(_framed(features))
-        rest = from_rest.to(framed.dtype)[:, None, None, None].expand(-1, 1, 1, framed.shape[3])
+        rest = state_known.to(framed.dtype)[:, None, None, None].expand(-1, 1, 1, framed.shape[3])
         fine = self.enter(torch.cat([framed, rest], dim=1))
         for block in self.fine:
             fine = block(fine, None, None)

@@ -30,17 +30,17 @@ class EncodedExcerpt:
         with torch.inference_mode():
             self._features = net.features(torch.from_numpy(scaled).to(self._device)[None])
 
-    def scores(self, curves_db: Float32Array, *, from_rest: bool) -> Float64Array:
+    def scores(self, curves_db: Float32Array, *, state_known: bool) -> Float64Array:
         """Score candidates by the gain each would have had.
 
         Shape:
             curves_db: `(K, n)`; result: `(K,)`.
         """
         with torch.inference_mode():
-            if from_rest not in self._encoded:
-                rest = torch.tensor([float(from_rest)], device=self._device)
-                self._encoded[from_rest] = self._net.encode(self._features, rest)
-            encoded = self._encoded[from_rest]
+            if state_known not in self._encoded:
+                rest = torch.tensor([float(state_known)], device=self._device)
+                self._encoded[state_known] = self._net.encode(self._features, rest)
+            encoded = self._encoded[state_known]
             curves = torch.from_numpy(curves_db).to(self._device)
             pieces = [curves[at : at + BATCH] for at in range(0, len(curves), BATCH)]
             scores = torch.cat([self._net.score(encoded, piece[None])[0] for piece in pieces])

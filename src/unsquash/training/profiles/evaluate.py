@@ -1,9 +1,10 @@
 """How well compressors are named: `python -m unsquash.training.profiles.evaluate MODEL RECIPE --audio DIR …`.
 
 Tracks of held-out artists, each compressed by a compressor of a set or by none. `paper`: five seconds from
-rest at a known level. `in-situ`: a whole track compressed, five seconds of its middle. `file`: a whole track,
-its excerpts pooled, its level changed afterwards by up to 10 dB either way. Accuracies, and the mean squared
-error of the settings, each divided by its range over the published thirty, of the posterior mean.
+rest at a known level. `in-situ`: a whole track compressed, five seconds of its middle; `led`: the same,
+and what came before is known, too. `file`: a whole track, its excerpts pooled, its level changed afterwards
+by up to 10 dB either way. Accuracies, and the mean squared error of the settings, each divided by its range
+over the published thirty, of the posterior mean.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unsquash.analysis.candidates import candidate_curves_db
+from unsquash.analysis.candidates import LEAD_S
 from unsquash.analysis.identification import identify
 from unsquash.analysis.listening import listen
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
@@ -60,23 +61,25 @@ def excerpt_trials(
     candidates: Sequence[CompressorParams],
     protocol: Protocol,
     *,
+    lead_s: float = 0.0,
     count: int,
     seed: int,
 ) -> list[Trial]:
-    """Name the compressor of single excerpts, the level being known."""
+    """Name the compressor of single excerpts, the level being known, and so much of what came before."""
     rng, features, trials = np.random.default_rng(seed), Features(net.config.mel_bands, SAMPLE_RATE), []
-    lead = 0 if protocol == "paper" else round(LEAD_IN_S * SAMPLE_RATE)
+    lead_samples = round(lead_s * SAMPLE_RATE)
+    before = 0 if protocol == "paper" else round(LEAD_IN_S * SAMPLE_RATE) + lead_samples
     for _ in range(count):
-        piece = _piece(tracks, lead, rng)
+        piece = _piece(tracks, before, rng)
         truth = int(rng.integers(len(candidates)))
-        excerpt = squash(piece, candidates[truth], protocol)
+        excerpt = squash(piece, candidates[truth], protocol, lead_samples)
         example = to_example(excerpt, Drawn(truth=candidates[truth], company="set"), features)
-        curves = candidate_curves_db(example.level, candidates, from_rest=example.from_rest)
+        curves = example.curves_db(candidates)
         with torch.inference_mode():
             scores = net(
                 torch.from_numpy(example.features.astype(np.float32))[None],
                 torch.from_numpy(curves)[None],
-                torch.tensor([float(example.from_rest)]),
+                torch.tensor([float(example.state_known)]),
             )
         trials.append(_trial(truth, torch.softmax(scores[0].double(), 0).numpy(), candidates))
     return trials
@@ -206,22 +209,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     net = load_profile_net(options.model)
     corpus = load_corpus(options.audio, options.cache, validation_artists=recipe.validation_artists)
     results: dict[str, dict[str, object]] = {}
-    protocols: tuple[Protocol, ...] = ("paper", "in-situ")
+    protocols: dict[str, tuple[Protocol, float]] = {
+        "paper": ("paper", 0.0),
+        "in-situ": ("in-situ", 0.0),
+        "led": ("in-situ", LEAD_S),
+    }
     for group in ("five", "thirty"):
         known = load_profile_set(group)
         candidates = [*known.values(), NOTHING]
         for kind, part in (("mix", "validation"), ("mix", "train"), ("speech", "validation")):
             tracks = [t for t in corpus if t.kind == kind and t.part == part]
-            for protocol in protocols:
+            for word, (protocol, lead_s) in protocols.items():
                 trials = excerpt_trials(
                     net,
                     tracks,
                     candidates,
                     protocol,
+                    lead_s=lead_s,
                     count=options.excerpts,
                     seed=1,
                 )
-                name = f"{len(candidates)} classes, {protocol}, {kind}, {part} tracks"
+                name = f"{len(candidates)} classes, {word}, {kind}, {part} tracks"
                 results[name] = {
                     "accuracy": accuracy(trials),
                     "settings_mse": float(np.nanmean([trial.squared_error for trial in trials])),

@@ -1,7 +1,8 @@
 """Examples for the profile network: recordings made by a compressor, in the two protocols of the literature.
 
 `paper`: a five-second excerpt, its peak at full scale, compressed from rest. `in-situ`: a longer piece
-compressed, an excerpt cut out of its middle, so that the compressor's state at its beginning is unknown.
+compressed, an excerpt cut out of its middle, so that the compressor's state at its beginning is unknown,
+unless some of what came before, the lead, is known too, as where a whole recording is at hand.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from unsquash.analysis.candidates import stepped_level
+from unsquash.analysis.candidates import LEAD_STEP_SAMPLES, candidate_curves_db, stepped_level
 from unsquash.dsp.compressor import CompressorParams, compress
+from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.dsp.profiles import load_profile, profile_names
 from unsquash.nets.features import Features
 from unsquash.nets.profile import EXCERPT_SAMPLES
@@ -28,8 +30,11 @@ from unsquash.units import Float64Array
 Protocol = Literal["paper", "in-situ"]
 
 QUIETEST_RMS_DB = -30.0
-LEAD_IN_S = (3.0, 7.0)
-SPEECH_SHARE, PAPER_SHARE = 0.2, 0.6
+LEAD_IN_S = (2.0, 5.0)
+"""Between the start of a piece, from rest, and its lead."""
+
+LEAD_S = (3.0, 12.0)
+SPEECH_SHARE, PAPER_SHARE, NO_LEAD_SHARE = 0.2, 0.4, 0.25
 MONO_SHARE, NOISE_SHARE = 0.6, 0.5
 NOISE_SNR_DB = (20.0, 65.0)
 PIECE_LOUDER_DB = 8.0
@@ -41,13 +46,23 @@ class ProfileExample:
     """A recording as the network sees it, and what made it.
 
     Shape:
-        features: `(F, EXCERPT_FRAMES)`; level: as from `stepped_level`, for the candidates' curves.
+        features: `(F, EXCERPT_FRAMES)`; level, lead: as from `stepped_level`, for the candidates' curves.
     """
 
     features: npt.NDArray[np.float16]
     level: npt.NDArray[np.float16]
+    lead: npt.NDArray[np.float16]
     from_rest: bool
     drawn: Drawn
+
+    @property
+    def state_known(self) -> bool:
+        """Whether the candidates' curves begin in the right state."""
+        return self.from_rest or self.lead.size > 0
+
+    def curves_db(self, candidates: Sequence[CompressorParams]) -> Float32Array:
+        """Return the candidates' gains, shape `(K, EXCERPT_FRAMES)`."""
+        return candidate_curves_db(self.level, candidates, from_rest=self.from_rest, lead=self.lead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +70,12 @@ class Excerpt:
     """An original and what a compressor made of it.
 
     Shape:
-        original, squashed: `(C, EXCERPT_SAMPLES)`.
+        original, squashed: `(C, EXCERPT_SAMPLES)`; lead: `(C, m)`, what came before, squashed.
     """
 
     original: Float64Array
     squashed: Float64Array
+    lead: Float64Array
     from_rest: bool
 
 
@@ -69,8 +85,10 @@ def profile_sets() -> list[list[CompressorParams]]:
     return [[load_profile(n) for n in names if n.startswith(s)] for s in ("five/", "thirty/")]
 
 
-def squash(piece: Float64Array, params: CompressorParams, protocol: Protocol) -> Excerpt:
-    """Compress a piece and return its last five seconds.
+def squash(
+    piece: Float64Array, params: CompressorParams, protocol: Protocol, lead_samples: int = 0
+) -> Excerpt:
+    """Compress a piece and return its last five seconds, with so much of what came before.
 
     Shape:
         piece: `(C, T)`, exactly an excerpt for `paper`.
@@ -80,13 +98,16 @@ def squash(piece: Float64Array, params: CompressorParams, protocol: Protocol) ->
     return Excerpt(
         original=piece[:, -EXCERPT_SAMPLES:],
         squashed=squashed[:, -EXCERPT_SAMPLES:],
+        lead=squashed[:, -EXCERPT_SAMPLES - lead_samples : -EXCERPT_SAMPLES],
         from_rest=protocol == "paper",
     )
 
 
-def draw_piece(mixer: Mixer, rng: np.random.Generator, protocol: Protocol) -> Float64Array:
+def draw_piece(
+    mixer: Mixer, rng: np.random.Generator, protocol: Protocol, lead_samples: int = 0
+) -> Float64Array:
     """Draw an original loud enough to tell something: an excerpt, or a longer piece for `in-situ`."""
-    lead = 0 if protocol == "paper" else int(SAMPLE_RATE * rng.uniform(*LEAD_IN_S))
+    lead = 0 if protocol == "paper" else int(SAMPLE_RATE * rng.uniform(*LEAD_IN_S)) + lead_samples
     while True:
         piece = mixer.draw(lead + EXCERPT_SAMPLES, rng)
         if rng.random() < MONO_SHARE:
@@ -104,6 +125,7 @@ def to_example(excerpt: Excerpt, drawn: Drawn, features: Features) -> ProfileExa
     return ProfileExample(
         features=features(samples[None])[0].numpy().astype(np.float16),
         level=stepped_level(np.abs(squashed).max(axis=0)).astype(np.float16),
+        lead=stepped_level(np.abs(excerpt.lead).max(axis=0), LEAD_STEP_SAMPLES).astype(np.float16),
         from_rest=excerpt.from_rest,
         drawn=drawn,
     )
@@ -113,7 +135,7 @@ def add_noise(excerpt: Excerpt, snr_db: float, rng: np.random.Generator) -> Exce
     """Add white noise, as the published augmentation does."""
     power = float(np.square(excerpt.squashed).mean())
     noise = rng.standard_normal(excerpt.squashed.shape) * np.sqrt(power * 10.0 ** (-snr_db / 10.0))
-    return Excerpt(original=excerpt.original, squashed=excerpt.squashed + noise, from_rest=excerpt.from_rest)
+    return replace(excerpt, squashed=excerpt.squashed + noise)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +173,10 @@ def make_example(
 ) -> ProfileExample:
     """Draw an original and a compressor, apply it, perhaps add noise."""
     protocol: Protocol = "paper" if rng.random() < PAPER_SHARE else "in-situ"
+    led = protocol == "in-situ" and rng.random() >= NO_LEAD_SHARE
+    lead_samples = int(SAMPLE_RATE * rng.uniform(*LEAD_S)) if led else 0
     drawn = draw(sets, rng)
-    excerpt = squash(draw_piece(mixer, rng, protocol), drawn.truth, protocol)
+    excerpt = squash(draw_piece(mixer, rng, protocol, lead_samples), drawn.truth, protocol, lead_samples)
     if rng.random() < NOISE_SHARE:
         excerpt = add_noise(excerpt, rng.uniform(*NOISE_SNR_DB), rng)
     return to_example(excerpt, drawn, features)

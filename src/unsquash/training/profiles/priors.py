@@ -47,13 +47,13 @@ class Drawn:
 def draw(sets: Sequence[Sequence[CompressorParams]], rng: np.random.Generator) -> Drawn:
     """Draw a compressor, from one of the sets or from everywhere."""
     way = rng.random()
-    if way < 0.85:
+    if way < 0.88:
         rivals = (*sets[int(rng.integers(len(sets)))], NOTHING)
         truth = rivals[int(rng.integers(len(rivals)))]
-        if way < 0.65:
+        if way < 0.58:
             return Drawn(truth=truth, company="set", rivals=rivals)
         return Drawn(truth=_shifted(truth, rng), company="shifted", rivals=rivals)
-    if way < 0.95:
+    if way < 0.96:
         return Drawn(truth=_anything(rng), company="any")
     centre, spread = rng.random(LOWEST.size), float(10.0 ** rng.uniform(-1.2, -0.3))
     return Drawn(truth=_near(centre, spread, rng), company="near", centre=centre, spread=spread)

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from unsquash.analysis.candidates import candidate_curves_db
 from unsquash.errors import OptionError
 from unsquash.nets.profile import ProfileNet, ProfileNetConfig
 from unsquash.training.checkpoint import load_profile_net, save_net
@@ -75,23 +74,21 @@ class ProfileBatch:
     """Recordings, each with candidates of which the first is the true one.
 
     Shape:
-        features: `(B, F, n)`; curves_db: `(B, K, n)`; from_rest: `(B,)`.
+        features: `(B, F, n)`; curves_db: `(B, K, n)`; state_known: `(B,)`.
     """
 
     features: torch.Tensor
     curves_db: torch.Tensor
-    from_rest: torch.Tensor
+    state_known: torch.Tensor
 
 
 def collate(examples: Sequence[ProfileExample], count: int, rng: np.random.Generator) -> ProfileBatch:
     """Put examples together, each with `count` candidates drawn afresh."""
-    curves = [
-        candidate_curves_db(e.level, candidates(e.drawn, count, rng), from_rest=e.from_rest) for e in examples
-    ]
+    curves = [e.curves_db(candidates(e.drawn, count, rng)) for e in examples]
     return ProfileBatch(
         features=torch.from_numpy(np.stack([e.features for e in examples]).astype(np.float32)),
         curves_db=torch.from_numpy(np.stack(curves)),
-        from_rest=torch.tensor([float(e.from_rest) for e in examples]),
+        state_known=torch.tensor([float(e.state_known) for e in examples]),
     )
 
 
@@ -169,7 +166,7 @@ def train(
 
 def _scores(net: ProfileNet, batch: ProfileBatch, device: torch.device) -> torch.Tensor:
     return torch.as_tensor(
-        net(batch.features.to(device), batch.curves_db.to(device), batch.from_rest.to(device))
+        net(batch.features.to(device), batch.curves_db.to(device), batch.state_known.to(device))
     )
 
 
