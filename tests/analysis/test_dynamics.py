@@ -134,7 +134,7 @@ def test_a_doubtful_or_hardly_squashed_file_is_left_alone(net: GainNet) -> None:
 
 @pytest.mark.parametrize(("compressed", "verdict"), [(0.0, "none"), (0.4, "none"), (0.99, "compressed")])
 def test_a_second_opinion_can_speak_for_a_compressor(net: GainNet, compressed: float, verdict: str) -> None:
-    seen = survey(source_of(1.0), 0.5, with_judgement(net, 1.0, 3.0))
+    seen = survey(source_of(1.0), 0.5, with_judgement(net, 1.2, 3.0))
     assert seen.looks_limited
     assert seen.dynamics(compressed).verdict == verdict
 

@@ -21,7 +21,7 @@ Verdict = Literal["none", "limited", "compressed"]
 WINDOW_S = 8.0
 WINDOWS = 12
 
-HELPS_PROBABILITY = 0.91
+HELPS_PROBABILITY = 0.925
 NOTICEABLE_DEVIATION_DB = 0.3
 """Below either a file is left alone; calibrated on artists the network never heard, see docs/training.md."""
 
