@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from unsquash.nets.features import Features
-from unsquash.nets.judge import STATISTICS, Judge, file_statistics
+from unsquash.nets.judge import HIDDEN, MEMBERS, STATISTICS, Judge, file_statistics, judgement_of, perceptron
 
 
 def test_statistics_say_what_they_are_named_for() -> None:
@@ -46,3 +46,17 @@ def test_peaks_piled_up_at_the_ceiling_are_counted() -> None:
     assert (piled.diff() >= 0.0).all()
     assert float(piled[0]) > -0.1
     assert float(free[0]) < -0.9
+
+
+def test_members_side_by_side_answer_with_their_mean() -> None:
+    torch.manual_seed(0)
+    judge, members = Judge(), [perceptron(HIDDEN) for _ in range(MEMBERS)]
+    judge.join(members)
+    statistics = torch.randn(7, STATISTICS)
+    with torch.no_grad():
+        joined = judge(statistics)
+        mean = judgement_of(torch.stack([member(statistics) for member in members]).mean(0))
+    assert torch.allclose(joined.helps, mean.helps, atol=1e-6)
+    assert torch.allclose(joined.limited, mean.limited, atol=1e-6)
+    assert torch.allclose(joined.amount, mean.amount, atol=1e-6)
+    assert float(joined.helps.std()) > 0.0

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from unsquash.analysis.space import NOTHING
+from unsquash.dsp.compressor import compress
 from unsquash.dsp.profiles import load_profile_set
 from unsquash.errors import OptionError
 from unsquash.nets.features import Features
@@ -163,6 +164,25 @@ def test_in_situ_is_the_end_of_the_piece_and_has_settled(song: Float64Array) -> 
     beginning = np.abs(excerpt.squashed[:, :2000]).max() / np.abs(excerpt.original[:, :2000]).max()
     assert beginning < 0.9
     assert np.array_equal(squash(piece, NOTHING, "in-situ").squashed, excerpt.original)
+
+
+def test_what_came_before_makes_the_state_known(song: Float64Array) -> None:
+    piece, features = song[:, : 9 * SAMPLE_RATE] / np.abs(song).max(), Features(8, SAMPLE_RATE)
+    errors = []
+    for params in SETS[1][:12]:
+        drawn = Drawn(truth=params, company="set")
+        led, alone = (
+            to_example(squash(piece, params, "in-situ", seconds * SAMPLE_RATE), drawn, features)
+            for seconds in (4, 0)
+        )
+        assert led.state_known
+        assert not alone.state_known
+        assert np.array_equal(led.level, alone.level)
+        gain_db = compress(piece, SAMPLE_RATE, dataclasses.replace(params, link="max")).gain_db[0]
+        truth = gain_db[-EXCERPT_FRAMES * 256 :].reshape(-1, 256).mean(axis=1)
+        errors.append([np.square(one.curves_db([params])[0] - truth).mean() ** 0.5 for one in (led, alone)])
+    knowing, guessing = np.median(errors, axis=0)
+    assert knowing < 0.5 * guessing
 
 
 def test_noise_has_the_level_asked_for(song: Float64Array) -> None:
