@@ -23,7 +23,7 @@ WARM_UP_FRAMES = 344
 """Two seconds, from which a state is guessed where nothing is known of what came before an excerpt."""
 
 LEAD_S = 12.0
-"""So much of what came before is enough: slower compressors than are considered would have forgotten more."""
+"""So much of what came before an excerpt counts; the slowest have all but forgotten what was earlier."""
 
 LEAD_STEP_SAMPLES = 16
 """The recursion takes longer steps over the lead, of which only the state in the end counts."""
@@ -68,13 +68,11 @@ def candidate_curves_db(
     steps = level[: frames * FRAME_STEPS].astype(np.float32)
     state = np.stack([np.zeros(count, np.float32), np.ones(count, np.float32)])
     settings, curves = _settings(candidates, STEP_SAMPLES), np.empty((frames, count), dtype=np.float32)
-    if from_rest:
-        pass
-    elif lead is not None and lead.size:
+    if not from_rest and lead is not None and lead.size:
         only_state = np.empty((1, count), dtype=np.float32)
         coarse = _settings(candidates, LEAD_STEP_SAMPLES)
         log_gain_curves(lead.astype(np.float32), lead.size, coarse, state, only_state)
-    else:
+    elif not from_rest:
         warm = min(WARM_UP_FRAMES, frames)
         log_gain_curves(steps[: warm * FRAME_STEPS], FRAME_STEPS, settings, state, curves[:warm])
     log_gain_curves(steps, FRAME_STEPS, settings, state, curves)

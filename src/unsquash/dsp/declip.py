@@ -98,15 +98,15 @@ def declip(samples: FloatArray, ceilings: Sequence[Ceiling], scale: DeclipScale)
     if len(ceilings) != len(samples):
         raise OptionError("declipping needs one ceiling per channel")
     restored = np.array(samples, dtype=np.float64)
-    for channel, ceiling in zip(restored, ceilings, strict=True):
+    for before, channel, ceiling in zip(
+        np.asarray(samples, dtype=np.float64), restored, ceilings, strict=True
+    ):
         level = max(ceiling.positive or 0.0, ceiling.negative or 0.0)
         at = _flat(channel, ceiling)
-        filled = channel.copy()
         for block in _blocks(at, scale):
-            piece = _cut(channel, block.start, block.stop)
+            piece = _cut(before, block.start, block.stop)
             values = _fill(piece / level, block.tops - block.start, scale) * level
-            filled[block.tops[block.own]] = values[block.own]
-        channel[:] = filled
+            channel[block.tops[block.own]] = values[block.own]
     return restored
 
 
