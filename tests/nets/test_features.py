@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from unsquash.nets.features import FRAME_SAMPLES, SUBFRAMES, Features, mel_filterbank
+from unsquash.nets.features import (
+    FRAME_SAMPLES,
+    SUBFRAME_SAMPLES,
+    SUBFRAMES,
+    TRACKS,
+    Features,
+    mel_filterbank,
+)
 
 BANDS = 12
 
@@ -39,12 +46,35 @@ def test_a_frame_sees_only_its_window(features: Features, stereo: torch.Tensor) 
 def test_level_tracks_of_a_square_wave_at_the_ceiling(features: Features) -> None:
     square = torch.ones((1, 1, 4 * FRAME_SAMPLES))
     square[..., ::2] = -1.0
-    tracks = features(square)[0, BANDS:, 1].reshape(5, SUBFRAMES)
-    peak, rms, difference, touching, flat = tracks
+    tracks = features(square)[0, BANDS:, 1].reshape(TRACKS, SUBFRAMES)
+    peak, rms, difference, touching, flat, at_ceiling, near = tracks
     assert peak.abs().max() < 1e-3
     assert rms.abs().max() < 1e-6
     torch.testing.assert_close(difference, torch.full((SUBFRAMES,), float(np.log10(2.0))))
-    assert touching.tolist() == flat.tolist() == [4.0] * SUBFRAMES
+    assert touching.tolist() == flat.tolist() == at_ceiling.tolist() == [4.0] * SUBFRAMES
+    torch.testing.assert_close(near, torch.full((SUBFRAMES,), 4.0))
+
+
+@pytest.mark.parametrize(("below_db", "at", "near"), [(0.005, 4.0, 3.98), (0.1, 0.0, 3.6), (2.0, 0.0, 0.0)])
+def test_peaks_at_the_ceiling_and_near_to_it(
+    features: Features, below_db: float, at: float, near: float
+) -> None:
+    samples = torch.zeros((1, 2, 4 * FRAME_SAMPLES))
+    samples[0, 1, 32::SUBFRAME_SAMPLES] = -(10.0 ** (-below_db / 20.0))
+    tracks = features(samples)[0, BANDS:, 1].reshape(TRACKS, SUBFRAMES)
+    assert tracks[5].tolist() == [at] * SUBFRAMES
+    torch.testing.assert_close(tracks[6], torch.full((SUBFRAMES,), near), atol=1e-3, rtol=0.0)
+
+
+def test_peaks_from_before_resampling_count(features: Features) -> None:
+    samples = 0.9 * torch.ones((1, 1, 4 * FRAME_SAMPLES))
+    peaks = torch.full((1, 4 * SUBFRAMES), 0.5)
+    peaks[0, SUBFRAMES] = 1.0
+    tracks = features(samples, peaks)[0, BANDS:, 1].reshape(TRACKS, SUBFRAMES)
+    assert tracks[5].tolist() == [4.0, 0.0, 0.0, 0.0]
+    torch.testing.assert_close(
+        tracks[0, 1:].exp2(), torch.full((3,), np.log10(0.5)).float().exp2(), atol=1e-3, rtol=0.0
+    )
 
 
 def test_silence_is_finite(features: Features) -> None:

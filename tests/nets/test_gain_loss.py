@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unsquash.nets.gain import Assessment
 from unsquash.nets.gain_loss import assessment_loss, gain_error, gain_loss
+from unsquash.nets.judge import Assessment
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def an_example(seed: int) -> NetExample:
     """An excerpt whose first feature tells what was done to it."""
     rng = np.random.default_rng(seed)
     verdict = seed % 3
-    features = rng.standard_normal((28, 64)).astype(np.float16)
+    features = rng.standard_normal((36, 64)).astype(np.float16)
     features[0] += 3 * (verdict - 1)
     return NetExample(
         features=features,
@@ -50,14 +50,14 @@ def test_the_judge_learns_how_much_to_give_back_and_nothing_else_changes(tmp_pat
     torch.manual_seed(0)
     net = GainNet(CONFIG).eval()
     before = {name: value.clone() for name, value in net.state_dict().items() if "judge" not in name}
-    assert fit_judge(net, outcomes_of(range(600)), seed=0) > 1.5
+    assert fit_judge(net, outcomes_of(range(1500)), seed=0) > 1.5
     save_net(net, tmp_path / "net.safetensors")
     net = load_net(tmp_path / "net.safetensors")
-    unseen = outcomes_of(range(600, 720))
+    unseen = outcomes_of(range(1500, 1620))
     with torch.no_grad():
         judgement = net.judge(unseen.statistics)
-    helps, limited = judgement.helps > 0.0, judgement.limited > 0.0
-    assert (helps == (unseen.verdict > 0)).float().mean() > 0.9
+    squashed, limited = judgement.squashed > 0.0, judgement.limited > 0.0
+    assert (squashed == (unseen.verdict > 0)).float().mean() > 0.9
     assert (limited == (unseen.verdict == 1))[unseen.verdict > 0].float().mean() > 0.9
     assert float(judgement.amount[unseen.verdict == 0].median()) < 0.3
     assert 0.7 < float(judgement.amount[unseen.verdict == 1].median()) < 1.3
@@ -94,4 +94,4 @@ def test_moderation_draws_amounts_towards_caution_and_leaves_the_rest() -> None:
     moderate(moderated)
     after = moderated(statistics)
     torch.testing.assert_close(after.amount, CAUTION * before.amount**TRUST)
-    torch.testing.assert_close(after.helps, before.helps)
+    torch.testing.assert_close(after.squashed, before.squashed)

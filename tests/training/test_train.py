@@ -23,7 +23,7 @@ def an_example(seed: int) -> NetExample:
     """Features of which one is the answer."""
     rng = np.random.default_rng(seed)
     reduction_db = np.repeat(rng.uniform(0.0, 8.0, 64), 16).astype(np.float16)
-    features = rng.standard_normal((28, 256)).astype(np.float16)
+    features = rng.standard_normal((36, 256)).astype(np.float16)
     features[seed % 2] = reduction_db[::4] / 4
     return NetExample(
         features=features,

@@ -12,7 +12,6 @@ from unsquash.audio import AudioSource
 from unsquash.errors import OptionError
 from unsquash.nets.features import SUBFRAMES
 from unsquash.nets.gain import GainNet
-from unsquash.nets.judge import file_statistics
 from unsquash.nets.timebase import Timebase
 from unsquash.units import Float64Array, FloatArray
 
@@ -21,12 +20,12 @@ Verdict = Literal["none", "limited", "compressed"]
 WINDOW_S = 8.0
 WINDOWS = 12
 
-HELPS_PROBABILITY = 0.925
+SQUASHED_PROBABILITY = 0.995
 NOTICEABLE_DEVIATION_DB = 0.3
 """Below either a file is left alone; calibrated on artists the network never heard, see docs/training.md."""
 
 SUPPORT_WEIGHT, MOST_SUPPORT = 0.5, 3.0
-"""How much the odds of a compressor, as the profile network sees them, add to those that restoring helps."""
+"""How much the odds of a compressor, as the profile network sees them, add to those that it was squashed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +68,13 @@ class Survey:
     """What the looks at a file gave.
 
     Attributes:
-        helps_log_odds: that giving back the estimate brings the file nearer to its original.
+        squashed_log_odds: that something noticeable was done to the file.
         looks_limited: rather than compressed.
         mean_db, maximum_db, deviation_db: of the estimate, ≥ 0.
         hearing: what the neural engine needs.
     """
 
-    helps_log_odds: float
+    squashed_log_odds: float
     looks_limited: bool
     mean_db: float
     maximum_db: float
@@ -91,12 +90,12 @@ class Survey:
         """
         odds = np.clip(compressed, 1e-6, 1.0 - 1e-6)
         support = float(np.clip(np.log(odds / (1.0 - odds)), 0.0, MOST_SUPPORT))
-        helps = float(1.0 / (1.0 + np.exp(-self.helps_log_odds - SUPPORT_WEIGHT * support)))
+        squashed = float(1.0 / (1.0 + np.exp(-self.squashed_log_odds - SUPPORT_WEIGHT * support)))
         verdict: Verdict = "none"
-        confidence = 1.0 - helps
-        if helps >= HELPS_PROBABILITY and self.deviation_db >= NOTICEABLE_DEVIATION_DB:
+        confidence = 1.0 - squashed
+        if squashed >= SQUASHED_PROBABILITY and self.deviation_db >= NOTICEABLE_DEVIATION_DB:
             is_limited = self.looks_limited and support == 0.0
-            verdict, confidence = ("limited" if is_limited else "compressed"), helps
+            verdict, confidence = ("limited" if is_limited else "compressed"), squashed
         return Dynamics(
             verdict=verdict,
             confidence=min(1.0, max(0.0, confidence)),
@@ -120,12 +119,11 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
         sums = torch.zeros((1, 1 + net.conditioning_size), dtype=torch.float64, device=device)
         features = []
         for start, stop in places:
-            samples = timebase.to_net(source.read(start, stop) / peak)
-            features.append(net.features(torch.from_numpy(samples).to(device)[None]))
+            features.append(timebase.features(source.read(start, stop) / peak, net.features))
             sums += net.embed(features[-1]).double()
         conditioning = net.pool(sums).float()
         curves = [net(piece, conditioning) for piece in features]
-        statistics = file_statistics(torch.cat(features, dim=2), torch.cat(curves, dim=1))
+        statistics = net.statistics(torch.cat(features, dim=2), torch.cat(curves, dim=1), conditioning)
         judgement = net.judge(statistics)
     amount = float(judgement.amount[0])
     deviation_db, mean_db, _, _, maximum_db = (amount * (statistics[0, :5].exp() - 0.05)).double().tolist()
@@ -133,7 +131,7 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
         peak=peak, conditioning=np.asarray(conditioning[0].double().cpu().numpy()), amount=amount
     )
     return Survey(
-        helps_log_odds=float(judgement.helps[0]),
+        squashed_log_odds=float(judgement.squashed[0]),
         looks_limited=bool(judgement.limited[0] > 0.0),
         mean_db=max(0.0, mean_db),
         maximum_db=max(0.0, maximum_db),

@@ -43,8 +43,8 @@ class NeuralEngine:
         amount: float,
     ) -> None:
         self._net = net
-        self._device = next(net.parameters()).device
-        self._conditioning = torch.tensor(conditioning, dtype=torch.float32, device=self._device)[None]
+        device = next(net.parameters()).device
+        self._conditioning = torch.tensor(conditioning, dtype=torch.float32, device=device)[None]
         self._timebase = Timebase.between(sample_rate, net.config)
         self._scale = 1.0 / peak
         self._amount = amount
@@ -71,8 +71,8 @@ class NeuralEngine:
         Shape:
             samples: `(C, T)`; result: `(1, T)`, in dB, ≥ 0.
         """
-        heard = torch.from_numpy(self._timebase.to_net(samples * self._scale)).to(self._device)
         with torch.inference_mode():
-            reduction_db = self._net(self._net.features(heard[None]), self._conditioning)[0]
+            features = self._timebase.features(samples * self._scale, self._net.features)
+            reduction_db = self._net(features, self._conditioning)[0]
         curve = self._amount * reduction_db.cpu().numpy().astype(np.float64)
         return self._timebase.to_samples(curve, samples.shape[1])[None], state

@@ -16,8 +16,9 @@ from unsquash.units import Float64Array
 FRAME_SAMPLES = 256
 SUBFRAME_SAMPLES = 64
 SUBFRAMES = FRAME_SAMPLES // SUBFRAME_SAMPLES
-TRACKS = 5
-"""Level tracks per subframe: peak, RMS, RMS of the first difference, touching the ceiling, flat top."""
+TRACKS = 7
+"""Level tracks per subframe: peak, RMS, RMS of the first difference, touching the ceiling, flat top, and, as
+limiters bring one peak after the other to the same level, being at the ceiling, and how near to it."""
 
 WINDOW_SAMPLES = 1024
 TILE_FRAMES = 64
@@ -25,6 +26,8 @@ TILE_FRAMES = 64
 
 _FLOOR = 1e-8
 _TOUCH = 0.98
+_AT_CEILING = 0.9985
+_NEAR_DB = 1.0
 
 
 def mel_filterbank(bands: int, sample_rate: float) -> Float64Array:
@@ -60,15 +63,21 @@ class Features(torch.nn.Module):
         self.count = mel_bands + TRACKS * SUBFRAMES
 
     @torch.no_grad()
-    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+    def forward(self, samples: torch.Tensor, peaks: torch.Tensor | None = None) -> torch.Tensor:
         """Compute the features of whole frames; samples after the last whole frame are ignored.
 
+        Args:
+            samples: the file's peak at ±1.
+            peaks: the largest of each subframe as it was before the file was resampled, which blurs what is
+                at the ceiling.
+
         Shape:
-            samples: `(B, C, T)`, the file's peak at ±1; result: `(B, count, T // FRAME_SAMPLES)`.
+            samples: `(B, C, T)`; peaks: `(B, SUBFRAMES · n)`; result: `(B, count, n)`, n being `T //
+            FRAME_SAMPLES`.
         """
         frames = samples.shape[-1] // FRAME_SAMPLES
         samples = samples[..., : frames * FRAME_SAMPLES]
-        return torch.cat([self._log_mel(samples), self._level_tracks(samples)], dim=1)
+        return torch.cat([self._log_mel(samples), self._level_tracks(samples, peaks)], dim=1)
 
     def _log_mel(self, samples: torch.Tensor) -> torch.Tensor:
         batch, channels, length = samples.shape
@@ -84,15 +93,16 @@ class Features(torch.nn.Module):
         power = spectrum.square_() @ self.filterbank.T  # squares of real and imaginary parts take turns
         return power.reshape(batch, -1, *power.shape[1:]).mean(1)
 
-    def _level_tracks(self, samples: torch.Tensor) -> torch.Tensor:
+    def _level_tracks(self, samples: torch.Tensor, peaks: torch.Tensor | None) -> torch.Tensor:
         batch, _, length = samples.shape
         loudest = _subframes(samples.abs().amax(1))
-        peak = loudest.amax(-1)
+        highest = loudest.amax(-1)
+        peak = highest if peaks is None else peaks
         power = _subframes(samples.square().mean(1)).mean(-1)
         difference = torch.diff(samples, prepend=torch.zeros_like(samples[..., :1]))
         bright = _subframes(difference.square().mean(1)).mean(-1)
         touching = (loudest > _TOUCH).float().mean(-1)
-        flat = (loudest > (_TOUCH * peak[..., None]).clamp_min(_FLOOR**0.5)).float().mean(-1)
+        flat = (loudest > (_TOUCH * highest[..., None]).clamp_min(_FLOOR**0.5)).float().mean(-1)
         tracks = torch.stack(
             [
                 torch.log10(peak + _FLOOR**0.5),
@@ -100,6 +110,8 @@ class Features(torch.nn.Module):
                 0.5 * torch.log10(bright + _FLOOR),
                 4 * touching,
                 4 * flat,
+                4 * (peak > _AT_CEILING).float(),
+                4 * (1 + 20 / _NEAR_DB * torch.log10(peak + _FLOOR)).clamp(0, 1),
             ],
             dim=1,
         )

@@ -21,7 +21,7 @@ import torch.nn.functional as functional
 from torch import nn
 
 from unsquash.nets.features import FRAME_SAMPLES, SUBFRAMES, WINDOW_SAMPLES, Features
-from unsquash.nets.judge import Judge
+from unsquash.nets.judge import Assessment, Judge, file_statistics
 from unsquash.nets.sizes import Sizes, filled
 
 COARSE_FRAMES = 4
@@ -53,19 +53,6 @@ class GainNetConfig(Sizes):
         fine = 1 + sum(self.fine_dilations_before) + sum(self.fine_dilations_after)
         window = -(-(WINDOW_SAMPLES - FRAME_SAMPLES) // (2 * FRAME_SAMPLES))
         return fine + window + COARSE_FRAMES * (sum(self.coarse_dilations) + 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
-    """What the pooled vector says about the file; one row per file.
-
-    Shape:
-        logits: `(B, 3)`, in the order of `VERDICTS`; reduction_db: `(B, 3)`, mean, maximum and deviation, ≥
-        0.
-    """
-
-    logits: torch.Tensor
-    reduction_db: torch.Tensor
 
 
 class GatedBlock(nn.Module):
@@ -186,6 +173,12 @@ class GainNet(nn.Module):
         output = self.assessor(conditioning).float()
         logits, amount = output[:, : len(VERDICTS)], output[:, len(VERDICTS) :]
         return Assessment(logits=logits, reduction_db=_DB_PER_UNIT * functional.softplus(amount))
+
+    def statistics(
+        self, features: torch.Tensor, reduction_db: torch.Tensor, conditioning: torch.Tensor
+    ) -> torch.Tensor:
+        """Describe the file, its estimate and what is thought of it: what `judge` decides from."""
+        return file_statistics(features, reduction_db, self.assess(conditioning))
 
     def forward(self, features: torch.Tensor, conditioning: torch.Tensor) -> torch.Tensor:
         """Estimate the gain reduction in dB."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as functional
 
-from unsquash.nets.gain import Assessment
+from unsquash.nets.judge import Assessment
 
 _DB_PER_NEPER = 8.685889638065037
 

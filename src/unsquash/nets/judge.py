@@ -1,9 +1,10 @@
 """Is it worth restoring this file, and by how much of the network's estimate?
 
 The gain network learns the shape of the gain first; how much was done to a file, and whether anything was,
-it knows less well. The judge sees what the estimate looks like over the whole file, and how often the level
-comes near the ceiling (a limiter piles peaks up there). It is fitted last, on outcomes: the multiple of the
-estimate that restores best, and the probability that restoring helps at all.
+it knows less well. The judge sees what the estimate looks like over the whole file, what the network itself
+thinks of the file, and how often the level comes near the ceiling and to how near (a limiter piles peaks up
+there, one like the other). It is fitted last, on outcomes: the multiple of the estimate that restores best,
+and the probability that anything was done at all.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from torch import nn
 
 from unsquash.nets.features import SUBFRAMES, TRACKS
 
-STATISTICS = 12
-NEAR_DB = (0.1, 0.3, 1.0, 2.0, 3.0, 6.0)
+NEAR_DB = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.0, 6.0)
+STATISTICS = 6 + len(NEAR_DB) + 6
 BLOCK_SUBFRAMES = 16
 HIDDEN, MEMBERS = 32, 8
 _LEAST_LOG_AMOUNT, _MOST_LOG_AMOUNT = -3.0, 1.5
@@ -30,11 +31,11 @@ class Judgement:
     """What the judge says; one entry per file.
 
     Shape:
-        all `(B,)`. helps, limited: logits, that restoring brings the file nearer to its original, and that
+        all `(B,)`. squashed, limited: logits, that something noticeable was done to the file, and that
         it was limited rather than compressed; amount: the multiple of the estimate to give back, > 0.
     """
 
-    helps: torch.Tensor
+    squashed: torch.Tensor
     limited: torch.Tensor
     amount: torch.Tensor
 
@@ -84,17 +85,32 @@ class Judge(nn.Module):
 
 def judgement_of(outputs: torch.Tensor) -> Judgement:
     """Read what a perceptron answers, shape `(B, 3)`."""
-    helps, limited, amount = outputs.unbind(dim=1)
+    squashed, limited, amount = outputs.unbind(dim=1)
     amount = amount.clamp(_LEAST_LOG_AMOUNT, _MOST_LOG_AMOUNT).exp()
-    return Judgement(helps=helps, limited=limited, amount=amount)
+    return Judgement(squashed=squashed, limited=limited, amount=amount)
 
 
-def file_statistics(features: torch.Tensor, reduction_db: torch.Tensor) -> torch.Tensor:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What the gain network's pooled vector says about the file; one row per file.
+
+    Shape:
+        logits: `(B, 3)`, in the order of `unsquash.nets.gain.VERDICTS`; reduction_db: `(B, 3)`, mean,
+        maximum and deviation, ≥ 0.
+    """
+
+    logits: torch.Tensor
+    reduction_db: torch.Tensor
+
+
+def file_statistics(
+    features: torch.Tensor, reduction_db: torch.Tensor, assessment: Assessment
+) -> torch.Tensor:
     """Describe an estimate and the peaks: what the judge sees.
 
     Logarithms of the estimate's deviation, mean, median, 95 and 99.5 % (the latter four over the 5 %
     quantile; deviation and mean energy-weighted); its correlation with the level; logarithms of the shares
-    of 23 ms blocks whose peak is within `NEAR_DB` of the ceiling.
+    of 23 ms blocks whose peak is within `NEAR_DB` of the ceiling; the network's own assessment.
 
     Shape:
         features: `(B, F, n)`; reduction_db: `(B, 4·n)`; result: `(B, STATISTICS)`.
@@ -113,7 +129,8 @@ def file_statistics(features: torch.Tensor, reduction_db: torch.Tensor) -> torch
     covariance = (weight * moved * level).sum(1)
     correlation = covariance / (variance * level_variance + 1e-9).sqrt()
     sizes = torch.stack([variance.sqrt(), (mean - low).clamp_min(0.0), *(q - low for q in quantiles)], dim=1)
-    return torch.cat([torch.log(sizes + 0.05), correlation[:, None], _nearness(features)], dim=1)
+    said = torch.cat([assessment.logits, torch.log(assessment.reduction_db + 0.05)], dim=1)
+    return torch.cat([torch.log(sizes + 0.05), correlation[:, None], _nearness(features), said], dim=1)
 
 
 def _nearness(features: torch.Tensor) -> torch.Tensor:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import soxr
+import torch
 
-from unsquash.nets.features import SUBFRAME_SAMPLES
+from unsquash.nets.features import SUBFRAME_SAMPLES, Features
 from unsquash.nets.gain import QUANTUM_SAMPLES, GainNetConfig
 from unsquash.nets.profile import ProfileNetConfig
 from unsquash.units import Float64Array, FloatArray
@@ -52,6 +53,29 @@ class Timebase:
         if self.quantum_samples != QUANTUM_SAMPLES:
             padded = soxr.resample(padded, self.quantum_samples, QUANTUM_SAMPLES, "VHQ")
         return np.ascontiguousarray(padded[: quanta * QUANTUM_SAMPLES].T)
+
+    def features(self, samples: FloatArray, extract: Features) -> torch.Tensor:
+        """Compute what a network sees of a piece that starts on the frame grid.
+
+        Shape:
+            samples: `(C, T)`, the file's peak at ±1; result: `(1, F, 4·n)`, on the device of `extract`.
+        """
+        device = extract.window.device
+        heard = torch.from_numpy(self.to_net(samples)).to(device)
+        return torch.as_tensor(extract(heard[None], torch.from_numpy(self._peaks(samples)).to(device)[None]))
+
+    def _peaks(self, samples: FloatArray) -> npt.NDArray[np.float32]:
+        """Find the largest absolute sample under each of the network's subframes, before resampling blurs it.
+
+        Shape:
+            samples: `(C, T)`, starting on the frame grid; result: `(4n,)`, as long as `to_net` makes it.
+        """
+        quanta = -(-samples.shape[1] // self.quantum_samples)
+        count = quanta * QUANTUM_SAMPLES // SUBFRAME_SAMPLES
+        loudest = np.zeros(quanta * self.quantum_samples + 1, np.float32)
+        loudest[: samples.shape[1]] = np.abs(samples).max(axis=0)
+        starts = np.arange(count) * self.quantum_samples * SUBFRAME_SAMPLES // QUANTUM_SAMPLES
+        return np.asarray(np.maximum.reduceat(loudest, starts))
 
     def to_samples(self, curve: FloatArray, length: int) -> Float64Array:
         """Interpolate a curve of one value per subframe (at its middle) linearly to the file's samples.

@@ -1,7 +1,7 @@
 """Find where to draw the line between "leave alone" and "restore", on artists the network never heard.
 
 `python -m unsquash.training.calibrate MODEL RECIPE --audio DIR --cache DIR` prints, for each threshold on the
-probability that restoring an excerpt helps: how many untouched excerpts are left alone, how many squashed
+probability that an excerpt was squashed: how many untouched excerpts are left alone, how many squashed
 ones are missed, the mean SI-SDR gain over the squashed, and how many of all are harmed.
 """
 
@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from unsquash.nets.gain import GainNet
-from unsquash.nets.judge import file_statistics
 from unsquash.training.codecs import available_plugins
 from unsquash.training.examples import NetExample, Source
 from unsquash.training.recipe import load_recipe
@@ -53,12 +52,16 @@ def judge(net: GainNet, examples: Sequence[NetExample]) -> Judged:
         batch = collate([example]).to(torch.device("cpu"))
         conditioning = net.pool(net.embed(batch.features))
         estimate_db = net(batch.features, conditioning)
-        judgement = net.judge(file_statistics(batch.features, estimate_db))
+        judgement = net.judge(net.statistics(batch.features, estimate_db, conditioning))
         estimate_db = judgement.amount[:, None] * estimate_db
         before_db = si_sdr_db(-batch.reduction_db, batch.energy)
         after_db = si_sdr_db(estimate_db - batch.reduction_db, batch.energy)
         rows.append(
-            (float(example.verdict > 0), float(torch.sigmoid(judgement.helps)), float(after_db - before_db))
+            (
+                float(example.verdict > 0),
+                float(torch.sigmoid(judgement.squashed)),
+                float(after_db - before_db),
+            )
         )
     squashed, probability, gain_db = np.array(rows).T
     return Judged(squashed=squashed, probability=probability, gain_db=gain_db)

@@ -1,4 +1,4 @@
-"""Fit the judge of a trained network: how much of its estimate to give back, and whether that helps.
+"""Fit the judge of a trained network: how much of its estimate to give back, and whether to.
 
 `python -m unsquash.training.judging MODEL RECIPE --audio DIR --cache DIR --out FILE` runs the network as it
 is over fresh excerpts and fits only the judge, on outcomes: what a multiple of the estimate does to the
@@ -26,7 +26,6 @@ from unsquash.nets.judge import (
     MEMBERS,
     Judge,
     Judgement,
-    file_statistics,
     judgement_of,
     perceptron,
 )
@@ -40,9 +39,8 @@ FIRST_NUMBER = 2_000_000
 """Far from the examples that the network was trained on."""
 
 HELD_OUT_SHARE = 0.2
-HELPS_DB = 0.05
 
-TRUST, CAUTION = 0.3, 0.85
+TRUST, CAUTION = 0.3, 0.75
 """The judge learns from music that the network was trained on, where it is surer than elsewhere. On artists
 held out, this power of the fitted amount and this multiple of it do better than the amount as it is."""
 
@@ -97,7 +95,7 @@ def observe(net: GainNet, examples: Iterable[NetExample]) -> Outcomes:
         error = gain_error(estimate_db, batch.reduction_db, batch.energy)
         variance = gain_error(estimate_db, nothing, batch.energy).squared
         covariance = 0.5 * (variance + error.untouched - error.squared)
-        statistics = file_statistics(batch.features, estimate_db)
+        statistics = net.statistics(batch.features, estimate_db, conditioning)
         rows.append((statistics, variance, covariance, error.untouched, batch.verdict))
     columns = [torch.cat(column).cpu() for column in zip(*rows, strict=True)]
     return Outcomes(
@@ -159,16 +157,16 @@ def moderate(judge: Judge) -> None:
 
 
 def _loss(judgement: Judgement, outcomes: Outcomes) -> torch.Tensor:
-    gain_db = outcomes.gain_db(judgement.amount)
-    helps = functional.binary_cross_entropy_with_logits(
-        judgement.helps, (gain_db.detach() > HELPS_DB).to(gain_db.dtype)
+    is_squashed = outcomes.verdict != VERDICTS.index("none")
+    squashed = functional.binary_cross_entropy_with_logits(
+        judgement.squashed, is_squashed.to(judgement.squashed.dtype)
     )
-    squashed = outcomes.verdict != VERDICTS.index("none")
     limited = functional.binary_cross_entropy_with_logits(
-        judgement.limited[squashed],
-        (outcomes.verdict[squashed] == VERDICTS.index("limited")).to(gain_db.dtype),
+        judgement.limited[is_squashed],
+        (outcomes.verdict[is_squashed] == VERDICTS.index("limited")).to(judgement.limited.dtype),
     )
-    return -0.3 * outcomes.gain_db(judgement.amount, NOTICEABLE_ERROR).mean() + helps + 0.3 * limited
+    gain_db = outcomes.gain_db(judgement.amount, NOTICEABLE_ERROR)
+    return -0.3 * gain_db.mean() + squashed + 0.3 * limited
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
