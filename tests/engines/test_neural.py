@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from unsquash.engines.neural import NeuralEngine
+from unsquash.nets.features import SUBFRAMES, TRACKS
 from unsquash.nets.gain import GainNet, GainNetConfig
 from unsquash.nets.timebase import Timebase
 from unsquash.overlap import Grid, run
@@ -18,7 +19,7 @@ CONFIG = GainNetConfig(
     coarse_dilations=(1, 2, 4, 8),
     embedding_dilations=(1,),
 )
-CONDITIONING = np.linspace(-1.0, 1.0, 2 * (4 + 16 + 20))
+CONDITIONING = np.linspace(-1.0, 1.0, 2 * (4 + 16 + TRACKS * SUBFRAMES))
 
 
 @pytest.fixture(scope="module")

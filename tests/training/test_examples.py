@@ -41,7 +41,7 @@ def test_the_control_rate_target_is_the_gain_relative_to_where_least_was_done(mu
         original=samples, squashed=gain * samples, gain=gain, kind="limited", chain=("limiter",)
     )
     made = to_control_rate(example, Features(8, 44_100))
-    assert made.features.shape == (8 + 20, 256)
+    assert made.features.shape == (8 + 28, 256)
     np.testing.assert_allclose(made.reduction_db[:160], 6.0, atol=0.01)
     np.testing.assert_allclose(made.reduction_db[160:], 0.0, atol=0.01)
     assert made.energy.mean() == pytest.approx(1.0, rel=1e-5)
