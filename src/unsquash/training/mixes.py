@@ -14,6 +14,9 @@ from unsquash.units import Float64Array
 SCORE_SHARE = 0.45
 """Of the pieces, where there are rendered scores: unlike the recordings, they are not soon known by heart."""
 
+MOVED_SHARE = 0.5
+"""Of the excerpts, whose bands move by themselves: how loud a passage is cannot be known by heart then."""
+
 
 class Mixer:
     """Draws originals from tracks of one part; pieces with much dynamics are drawn more often."""
@@ -96,6 +99,8 @@ class Mixer:
             signal = signal + low * rng.uniform(-0.7, 1.5)
         if rng.random() < 0.6:
             signal = _equalized(signal, rng)
+        if rng.random() < MOVED_SHARE:
+            signal = _moved(signal, rng)
         if rng.random() < 0.15:
             knots = 10.0 ** (rng.uniform(-14.0, 0.0, 6) / 20.0)
             signal = signal * np.interp(np.linspace(0, 5, signal.shape[1]), np.arange(6), knots)
@@ -133,6 +138,26 @@ def _equalized(signal: Float64Array, rng: np.random.Generator) -> Float64Array:
         denominator = [1.0 + alpha / factor, -2.0 * np.cos(omega), 1.0 - alpha / factor]
         signal = scipy.signal.lfilter(numerator, denominator, signal, axis=-1)
     return signal
+
+
+def _moved(signal: Float64Array, rng: np.random.Generator) -> Float64Array:
+    """Let two to four bands rise and fall, each in its own way and time."""
+    length = signal.shape[1]
+    moved, rest = np.zeros_like(signal), signal
+    for corner in np.sort(10.0 ** rng.uniform(2.0, 3.9, int(rng.integers(1, 4)))):
+        numerator, denominator = scipy.signal.butter(1, corner, fs=44_100.0)
+        low = scipy.signal.lfilter(numerator, denominator, rest, axis=-1)
+        moved += low * _wandering(length, rng)
+        rest = rest - low
+    return np.asarray(moved + rest * _wandering(length, rng))
+
+
+def _wandering(length: int, rng: np.random.Generator) -> Float64Array:
+    """Make a gain that wanders by a few dB."""
+    knots = 2 + int(length / 44_100.0 / 10.0 ** rng.uniform(-0.8, 0.5))
+    levels_db = rng.normal(0.0, rng.uniform(0.5, 4.0), knots)
+    gain = 10.0 ** (levels_db / 20.0)
+    return np.asarray(np.interp(np.linspace(0, knots - 1, length), np.arange(knots), gain))
 
 
 def _worth(track: Track) -> float:

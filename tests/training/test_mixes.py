@@ -1,0 +1,35 @@
+"""How originals are varied."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.signal
+
+from unsquash.training import mixes
+
+
+def test_bands_that_do_not_move_sum_to_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixes, "_wandering", lambda length, rng: np.ones(length))
+    original = np.random.default_rng(1).normal(size=(2, 44_100))
+    for seed in range(5):
+        moved = mixes._moved(original, np.random.default_rng(seed))
+        np.testing.assert_allclose(moved, original, atol=1e-12)
+
+
+def test_bands_move_each_in_its_own_way() -> None:
+    original = np.random.default_rng(1).normal(size=(2, 10 * 44_100))
+    moved = mixes._moved(original, np.random.default_rng(4))
+    assert moved.shape == original.shape
+
+    def levels_db(signal: np.ndarray, corner: float, kind: str) -> np.ndarray:
+        band = scipy.signal.sosfilt(scipy.signal.butter(4, corner, kind, fs=44_100.0, output="sos"), signal)
+        return np.asarray(10.0 * np.log10(np.square(band[0]).reshape(50, -1).mean(axis=1)))
+
+    low, high = (
+        levels_db(moved, corner, kind) - levels_db(original, corner, kind)
+        for corner, kind in ((80.0, "low"), (12_000.0, "high"))
+    )
+    assert low.std() > 0.3
+    assert high.std() > 0.3
+    assert (low - high).std() > 0.3
