@@ -9,6 +9,7 @@ import torch
 from unsquash.analysis import dynamics, fitting, identification
 from unsquash.analysis.diagnosis import analyze
 from unsquash.analysis.dynamics import WINDOW_S, WINDOWS, Dynamics, estimate, survey
+from unsquash.analysis.fitting import CompressorFit
 from unsquash.analysis.identification import Identification, Suspects
 from unsquash.audio import ArraySource, AudioInfo
 from unsquash.dsp.compressor import CompressorParams
@@ -129,20 +130,29 @@ def test_the_amount_scales_what_is_said_and_what_is_given_back(net: GainNet) -> 
 
 def test_a_doubtful_or_hardly_squashed_file_is_left_alone(net: GainNet) -> None:
     doubtful = survey(source_of(1.0), 0.5, with_judgement(net, 1.0, 0.0)).dynamics()
-    slight = survey(source_of(1.0), 0.5, with_judgement(net, 9.0, 0.0, amount=0.06)).dynamics(0.99)
+    slight = survey(source_of(1.0), 0.5, with_judgement(net, 9.0, 0.0, amount=0.06)).dynamics(9.0)
     assert doubtful.verdict == slight.verdict == "none"
 
 
-@pytest.mark.parametrize(("compressed", "verdict"), [(0.0, "none"), (0.4, "none"), (0.99, "compressed")])
-def test_a_second_opinion_can_speak_for_a_compressor(net: GainNet, compressed: float, verdict: str) -> None:
+@pytest.mark.parametrize(("log_odds", "verdict"), [(0.0, "none"), (1.0, "none"), (1.5, "compressed")])
+def test_a_second_opinion_can_speak_for_a_compressor(net: GainNet, log_odds: float, verdict: str) -> None:
     seen = survey(source_of(1.0), 0.5, with_judgement(net, 4.2, 3.0))
     assert seen.looks_limited
-    assert seen.dynamics(compressed).verdict == verdict
+    assert seen.dynamics(log_odds).verdict == verdict
+
+
+@pytest.mark.parametrize(("squashed", "possible"), [(0.2, False), (0.4, True)])
+def test_a_second_opinion_is_not_believed_against_the_first(
+    net: GainNet, squashed: float, possible: bool
+) -> None:
+    seen = survey(source_of(1.0), 0.5, with_judgement(net, squashed, -3.0))
+    assert seen.may_be_compressed is possible
+    assert (seen.dynamics(1e3).verdict == "compressed") is possible
 
 
 def test_a_second_opinion_cannot_speak_against_anything(net: GainNet) -> None:
     seen = survey(source_of(1.0), 0.5, with_judgement(net, 6.0, 3.0))
-    assert seen.dynamics(0.01) == seen.dynamics()
+    assert seen.dynamics(-4.0) == seen.dynamics()
     assert seen.dynamics().verdict == "limited"
 
 
@@ -191,3 +201,32 @@ def test_settings_are_searched_for_only_where_no_known_compressor_will_do(
     assert found.dynamics.verdict == "compressed"
     assert found.identification == named
     assert bool(calls) is searched
+
+
+@pytest.mark.parametrize(
+    ("squashed", "evidence", "verdict", "told"),
+    [
+        (4.0, 13.0, "compressed", True),
+        (4.0, 12.0, "none", False),
+        (0.0, 90.0, "none", False),
+        (6.0, 0.0, "compressed", True),
+    ],
+)
+def test_a_compressor_that_both_networks_speak_for_is_evidence(
+    net: GainNet,
+    monkeypatch: pytest.MonkeyPatch,
+    squashed: float,
+    evidence: float,
+    verdict: str,
+    told: bool,
+) -> None:
+    params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, evidence=evidence)
+    monkeypatch.setattr(identification, "seek", lambda *_: None)
+    monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    found = analyze(ArraySource(samples, 8_000), net=with_judgement(net, squashed, -5.0), suspects=suspects)
+    assert found.dynamics is not None
+    assert found.dynamics.verdict == verdict
+    assert found.compressor == (fit if told else None)

@@ -87,7 +87,7 @@ def analyze(
 def _searched(
     source: AudioSource, found: Diagnosis, seen: Survey, net: GainNet, suspects: Suspects
 ) -> Diagnosis:
-    """Look for a compressor: a known one by name, and where the recording looks compressed any other.
+    """Look for a compressor: a known one by name, and where the recording may be compressed any other.
 
     That there was one is evidence, too, in doubt whether anything was done.
     """
@@ -100,12 +100,15 @@ def _searched(
     with one_thread():
         listeners = listen(source, suspects.net)
         identification = seek(source, listeners, suspects.known)
-        dynamics = seen.dynamics(0.0 if identification is None else identification.squashed)
+        log_odds = 0.0 if identification is None else identification.log_odds
+        dynamics = seen.dynamics(log_odds)
         is_known = identification is not None and identification.is_usable
         fitted = None
-        if listeners and dynamics.verdict == "compressed" and not is_known:
+        if listeners and not is_known and dynamics.verdict != "limited" and seen.may_be_compressed:
             estimates_db = [estimate(one.excerpt.samples, seen.hearing, net) for one in listeners]
             fitted = fit_compressor(listeners, estimates_db)
-    if fitted is not None and not is_invertible(source, fitted.params):
-        fitted = None
+    if fitted is not None:
+        dynamics = seen.dynamics(max(log_odds, fitted.log_odds))
+        if dynamics.verdict != "compressed" or not is_invertible(source, fitted.params):
+            fitted = None
     return replace(found, dynamics=dynamics, identification=identification, compressor=fitted)

@@ -24,8 +24,9 @@ SQUASHED_PROBABILITY = 0.995
 NOTICEABLE_DEVIATION_DB = 0.3
 """Below either a file is left alone; calibrated on artists the network never heard, see docs/training.md."""
 
-SUPPORT_WEIGHT, MOST_SUPPORT = 0.5, 3.0
-"""How much the odds of a compressor, as the profile network sees them, add to those that it was squashed."""
+MOST_SUPPORT = 5.0
+"""How much the log odds of a compressor, as the profile network sees them, add at most to those that the file
+was squashed: neither is believed where the other speaks against it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +82,20 @@ class Survey:
     deviation_db: float
     hearing: Hearing
 
-    def dynamics(self, compressed: float = 0.0) -> Dynamics:
+    @property
+    def may_be_compressed(self) -> bool:
+        """Whether the file is compressed if all else speaks for it."""
+        return self.dynamics(MOST_SUPPORT).verdict == "compressed"
+
+    def dynamics(self, compressor_log_odds: float = 0.0) -> Dynamics:
         """Call a file squashed only when that is sure and the gain moved enough to be worth moving back.
 
         Args:
-            compressed: probability, from what else is known, that a compressor was at work. It can speak for
+            compressor_log_odds: from what else is known, that a compressor was at work. They can speak for
                 restoring, not against it: there are other ways to squash.
         """
-        odds = np.clip(compressed, 1e-6, 1.0 - 1e-6)
-        support = float(np.clip(np.log(odds / (1.0 - odds)), 0.0, MOST_SUPPORT))
-        squashed = float(1.0 / (1.0 + np.exp(-self.squashed_log_odds - SUPPORT_WEIGHT * support)))
+        support = min(max(compressor_log_odds, 0.0), MOST_SUPPORT)
+        squashed = float(1.0 / (1.0 + np.exp(-self.squashed_log_odds - support)))
         verdict: Verdict = "none"
         confidence = 1.0 - squashed
         if squashed >= SQUASHED_PROBABILITY and self.deviation_db >= NOTICEABLE_DEVIATION_DB:

@@ -36,6 +36,10 @@ USUAL_DB, USUAL_RATIO = (-4.0, 8.0), (3.5, 0.6)
 SETTLED_FRAMES = 172
 """The first second of an excerpt does not count: the compressor's state where it begins is only guessed."""
 
+NOTHING_LOG_ODDS = 11.0
+"""What the evidence has to make up for, as in `identification`, where fewer are looked at and none is led by
+the estimate. Of 57 untouched pieces of held-out artists none has more than 9.8."""
+
 _LEAST_VARIANCE = 1e-6
 
 
@@ -55,6 +59,11 @@ class CompressorFit:
     agreement: float
     amount: float
     evidence: float
+
+    @property
+    def log_odds(self) -> float:
+        """That any compressor was at work."""
+        return self.evidence - NOTHING_LOG_ODDS
 
     @property
     def times_ms(self) -> tuple[float, float]:

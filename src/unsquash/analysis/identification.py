@@ -10,6 +10,7 @@ so that every hypothesis has a probability.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.85, 0.97
 FARTHEST_OFFSET_DB = 12.0
 """So much of a change is believed."""
 
+_LEAST_PROBABILITY = 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identification:
@@ -66,6 +69,12 @@ class Identification:
     params: CompressorParams
     offset_db: float = 0.0
     invertible: bool = True
+
+    @property
+    def log_odds(self) -> float:
+        """That any compressor was at work."""
+        odds = min(max(self.squashed, _LEAST_PROBABILITY), 1.0 - _LEAST_PROBABILITY)
+        return math.log(odds / (1.0 - odds))
 
     @property
     def is_sure(self) -> bool:
