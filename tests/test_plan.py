@@ -142,7 +142,7 @@ def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
 
 @pytest.mark.parametrize(
     "fit",
-    [fitted(0.5), fitted(ratio=8.0), replace(fitted(), amount=0.4), replace(fitted(), amount=2.5), None],
+    [fitted(0.5), fitted(ratio=8.0), replace(fitted(), amount=0.2), replace(fitted(), amount=2.6), None],
 )
 def test_a_doubtful_or_dangerous_compressor_is_not(fit):
     found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fit)

@@ -21,7 +21,7 @@ clipped held-out recordings have at least 0.0033, limiters that also clip a litt
 AGREEMENT = 0.6
 """Correlation from which on the mean of a compressor's inverse and the estimate is better than the latter."""
 
-AMOUNTS = (0.55, 1.8)
+AMOUNTS = (0.3, 2.5)
 """How far the inverse's size may be from the estimate's."""
 
 FARTHEST_DB = 90.0
