@@ -19,6 +19,14 @@ def test_decodes_splits_by_artist_and_never_opens_the_benchmark(corpus_folder: P
     assert not any("bench" in path.name for path in tmp_path.iterdir())
 
 
+def test_music_kept_for_the_judge_is_a_part_of_its_own_unless_held_out(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(2 * SAMPLE_RATE) / 20), SAMPLE_RATE)
+    rows = ["a.wav,mix,train,a,CC0,", "a.wav,mix,judging,b,CC0,", "a.wav,mix,judging,c,CC0,"]
+    (tmp_path / "catalog.csv").write_text("file,kind,split,artist_or_repo,licence,plr_db\n" + "\n".join(rows))
+    tracks = load_corpus([tmp_path], tmp_path / "cache", validation_artists=["c"])
+    assert [track.part for track in tracks] == ["train", "judging", "validation"]
+
+
 def test_the_second_time_nothing_is_decoded(corpus_folder: Path, tmp_path: Path) -> None:
     load_corpus([corpus_folder], tmp_path, validation_artists=[])
     times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import soundfile
 import torch
 
 from unsquash.nets.gain import GainNet, GainNetConfig
 from unsquash.nets.judge import STATISTICS, Judge
 from unsquash.training.calibrate import judge
 from unsquash.training.checkpoint import load_net, save_net
-from unsquash.training.examples import NetExample
-from unsquash.training.judging import CAUTION, TRUST, Outcomes, fit_judge, moderate, observe
+from unsquash.training.corpus import SAMPLE_RATE
+from unsquash.training.examples import NetExample, Source
+from unsquash.training.judging import CAUTION, TRUST, Outcomes, excerpts, fit_judge, moderate, observe
 
 CONFIG = GainNetConfig(mel_bands=8, fine_channels=4, coarse_channels=4, embedding_channels=4)
 
@@ -44,6 +48,29 @@ def outcomes_of(seeds: range) -> Outcomes:
         untouched=torch.tensor([0.0, 0.03, 0.1])[verdict],
         verdict=verdict,
     )
+
+
+def test_half_of_the_excerpts_are_of_music_that_only_the_judge_hears(tmp_path: Path) -> None:
+    for name, seed in (("a.wav", 1), ("b.wav", 2)):
+        noise = 0.1 * np.random.default_rng(seed).standard_normal((4 * SAMPLE_RATE, 2))
+        soundfile.write(tmp_path / name, noise, SAMPLE_RATE)
+    header, row = "file,kind,split,artist_or_repo,licence,plr_db\n", "a.wav,mix,train,a,CC0,15\n"
+    (tmp_path / "catalog.csv").write_text(header + row)
+    plain = Source(
+        audio=[tmp_path],
+        cache=tmp_path / "cache",
+        validation_artists=(),
+        mel_bands=8,
+        seed=1,
+        plugin_share=0.0,
+        moved_share=0.0,
+    )
+    assert [track.part for track in plain.tracks("train")] == ["train"]
+    of_training = list(excerpts(plain, 2))
+    (tmp_path / "catalog.csv").write_text(header + row + "b.wav,mix,judging,b,CC0,15\n")
+    first, second = excerpts(plain, 2)
+    assert np.array_equal(first.features, of_training[0].features)
+    assert not np.array_equal(second.features, of_training[1].features)
 
 
 def test_the_judge_learns_how_much_to_give_back_and_nothing_else_changes(tmp_path) -> None:

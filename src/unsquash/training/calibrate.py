@@ -8,6 +8,7 @@ ones are missed, the mean SI-SDR gain over the squashed, and how many of all are
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -95,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--examples", type=int, default=400)
     options = parser.parse_args(arguments)
     recipe = load_recipe(options.recipe)
-    source = Source.of(recipe, options.audio, options.cache, available_plugins())
+    of_recipe = Source.of(recipe, options.audio, options.cache, available_plugins())
+    source = dataclasses.replace(of_recipe, moved_share=0.0)
     examples = islice(source.generate("validation", FIRST_NUMBER, 1), options.examples)
     print(table(judge(load_gain_net(options.model), list(examples))))
 

@@ -3,7 +3,8 @@
 An audio folder holds `catalog.csv` (columns `file`, `kind`, `artist_or_repo`, `licence`, `plr_db`) and the
 files it names; there may be several folders. Decoded tracks are kept as one `.npy` per file in a cache
 folder and opened memory-mapped.
-Rows whose split is `bench` are never opened: they belong to the open benchmark.
+Rows whose split is `bench` are never opened: they belong to the open benchmark. Those whose split is
+`judging` are no training material of the networks.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ SAMPLE_RATE = 44_100
 PEAK = 32_000
 CATALOG = "catalog.csv"
 
-Part = Literal["train", "validation"]
+Part = Literal["train", "judging", "validation"]
+"""What the networks learn from, what the judge of a trained one is fitted on, what is held out from all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +79,14 @@ def _load(audio: Path, cache: Path, validation_artists: Collection[str], workers
 
 
 def _track(row: dict[str, Any], path: Path, validation_artists: Collection[str]) -> Track:
+    split: Part = "judging" if row["split"] == "judging" else "train"
     return Track(
         file=row["file"],
         kind=row["kind"],
         artist=row["artist_or_repo"],
         licence=row["licence"],
         plr_db=float(row["plr_db"] or "nan"),
-        part="validation" if row["artist_or_repo"] in validation_artists else "train",
+        part="validation" if row["artist_or_repo"] in validation_artists else split,
         samples=np.load(path, mmap_mode="r"),
     )
 

@@ -24,7 +24,7 @@ from unsquash.nets.gain import QUANTUM_SAMPLES, VERDICTS
 from unsquash.training.codecs import PLUGINS
 from unsquash.training.corpus import SAMPLE_RATE, Part, Track, load_corpus
 from unsquash.training.degrade import Example, degrade
-from unsquash.training.mixes import Mixer
+from unsquash.training.mixes import MOVED_SHARE, Mixer
 from unsquash.training.recipe import Recipe
 from unsquash.units import Float64Array
 
@@ -97,10 +97,9 @@ def to_control_rate(example: Example, features: Features) -> NetExample:
 
 
 def generate(
-    tracks: Sequence[Track], features: Features, *, seed: int, first: int, step: int, plugin_share: float
+    mixer: Mixer, features: Features, *, seed: int, first: int, step: int, plugin_share: float
 ) -> Iterator[NetExample]:
     """Generate examples number `first`, `first + step`, …; each depends on the seed and its number only."""
-    mixer = Mixer(tracks)
     number = first
     while True:
         rng = np.random.default_rng([seed, number])
@@ -118,6 +117,7 @@ class Source:
     mel_bands: int
     seed: int
     plugin_share: float
+    moved_share: float = MOVED_SHARE
 
     @staticmethod
     def of(recipe: Recipe, audio: Sequence[Path], cache: Path, plugins: Sequence[str]) -> Source:
@@ -139,9 +139,9 @@ class Source:
     def generate(self, part: Part, first: int, step: int) -> Iterator[NetExample]:
         """Generate examples of one part of the corpus."""
         features = Features(self.mel_bands, SAMPLE_RATE)
-        tracks = self.tracks(part)
+        mixer = Mixer(self.tracks(part), moved_share=self.moved_share)
         seed = self.seed if part == "train" else self.seed + 1_000_003
-        return generate(tracks, features, seed=seed, first=first, step=step, plugin_share=self.plugin_share)
+        return generate(mixer, features, seed=seed, first=first, step=step, plugin_share=self.plugin_share)
 
 
 class Generator(Protocol[Made_co]):

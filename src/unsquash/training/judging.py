@@ -2,7 +2,9 @@
 
 `python -m unsquash.training.judging MODEL RECIPE --audio DIR --cache DIR --out FILE` runs the network as it
 is over fresh excerpts and fits only the judge, on outcomes: what a multiple of the estimate does to the
-SI-SDR is a quadratic of three numbers per excerpt, so that thousands fit at once.
+SI-SDR is a quadratic of three numbers per excerpt, so that thousands fit at once. Half of the excerpts are of
+music that the network was trained on, half of what a catalogue keeps for the judge, if any does; as they are,
+without bands that move.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,6 +33,7 @@ from unsquash.nets.judge import (
 )
 from unsquash.training.checkpoint import load_net, save_net
 from unsquash.training.codecs import available_plugins
+from unsquash.training.corpus import Part
 from unsquash.training.examples import NetExample, Source
 from unsquash.training.recipe import load_recipe
 from unsquash.training.validate import collate
@@ -105,6 +108,13 @@ def observe(net: GainNet, examples: Iterable[NetExample]) -> Outcomes:
         untouched=columns[3],
         verdict=columns[4],
     )
+
+
+def excerpts(source: Source, count: int) -> Iterator[NetExample]:
+    """Draw excerpts to fit a judge on: half of them of music that the network never heard, if possible."""
+    parts: list[Part] = ["train", "judging"] if source.tracks("judging") else ["train"]
+    for part in parts:
+        yield from islice(source.generate(part, FIRST_NUMBER, 1), count // len(parts))
 
 
 def fit_judge(net: GainNet, outcomes: Outcomes, *, seed: int, steps: int = 1200) -> float:
@@ -182,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = load_recipe(options.recipe)
     source = Source.of(recipe, options.audio, options.cache, available_plugins())
     net = load_net(options.model)
-    outcomes = observe(net, islice(source.generate("train", FIRST_NUMBER, 1), options.examples))
+    outcomes = observe(net, excerpts(dataclasses.replace(source, moved_share=0.0), options.examples))
     print(f"mean gain on the held-out share: {fit_judge(net, outcomes, seed=recipe.seed):+.2f} dB")
     moderate(net.judge)
     save_net(net, options.out)

@@ -11,7 +11,7 @@ import soxr
 from unsquash.training.corpus import PEAK, Track
 from unsquash.units import Float64Array
 
-SCORE_SHARE = 0.45
+SCORE_SHARE = 0.25
 """Of the pieces, where there are rendered scores: unlike the recordings, they are not soon known by heart."""
 
 MOVED_SHARE = 0.5
@@ -19,9 +19,15 @@ MOVED_SHARE = 0.5
 
 
 class Mixer:
-    """Draws originals from tracks of one part; pieces with much dynamics are drawn more often."""
+    """Draws originals from tracks of one part; pieces with much dynamics are drawn more often.
 
-    def __init__(self, tracks: Sequence[Track]) -> None:
+    Args:
+        tracks: of one part.
+        moved_share: of the excerpts whose bands move by themselves.
+    """
+
+    def __init__(self, tracks: Sequence[Track], *, moved_share: float = MOVED_SHARE) -> None:
+        self._moved_share = moved_share
         self._pieces = [t for t in tracks if t.kind == "mix"]
         self._scores = [t for t in tracks if t.kind == "score"]
         self._speech = [t for t in tracks if t.kind == "speech"]
@@ -99,7 +105,7 @@ class Mixer:
             signal = signal + low * rng.uniform(-0.7, 1.5)
         if rng.random() < 0.6:
             signal = _equalized(signal, rng)
-        if rng.random() < MOVED_SHARE:
+        if rng.random() < self._moved_share:
             signal = _moved(signal, rng)
         if rng.random() < 0.15:
             knots = 10.0 ** (rng.uniform(-14.0, 0.0, 6) / 20.0)
