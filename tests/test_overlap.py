@@ -87,6 +87,18 @@ def test_enough_context_makes_chunked_equal_unchunked(sizes, core):
     assert np.allclose(np.concatenate([g for _, g in pieces], axis=1), whole, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda: MovingAverage(Grid(core_samples=40, context_samples=25), 25), RunningSum]
+)
+def test_chunks_looked_at_side_by_side_give_the_same(make):
+    samples = np.random.default_rng(1).standard_normal((1, 1000))
+    alone, together = (list(run(make(), blocks_of(samples, [77]), at_once)) for at_once in (1, 4))
+    assert len(alone) == len(together) > 3
+    for (heard, gain_db), (heard_too, gain_too_db) in zip(alone, together, strict=True):
+        assert np.array_equal(heard, heard_too)
+        assert np.array_equal(gain_db, gain_too_db)
+
+
 def test_too_little_context_is_visible():
     samples = np.random.default_rng(1).standard_normal((1, 1000))
     whole = MovingAverage(Grid(core_samples=10_000), 25).gain_db(samples, None)[0]

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from unsquash.errors import OptionError
+from unsquash.parallel import in_order
 from unsquash.units import FloatArray, apply_gain_db
 
 
@@ -113,16 +114,28 @@ def cut(blocks: Iterable[FloatArray], grid: Grid) -> Iterator[Chunk]:
         lead = end - drop
 
 
-def run(engine: GainEngine, blocks: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
+def run(
+    engine: GainEngine, blocks: Iterable[FloatArray], at_once: int = 1
+) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield `(samples, gain_db)` for the whole stream, in order, each sample once.
+
+    Args:
+        engine: what estimates the gain.
+        blocks: the stream.
+        at_once: how many chunks an engine without memory looks at side by side; the result is the same.
 
     Shape:
         samples: `(C, t)`; gain_db: `(C, t)` or `(1, t)`.
     """
     state = engine.start()
-    kept: FloatArray | None = None  # the previous chunk's opinion of this core's first samples
-    for chunk in cut(blocks, engine.grid):
+
+    def look(chunk: Chunk) -> tuple[Chunk, FloatArray]:
+        nonlocal state
         gain_db, state = engine.gain_db(chunk.samples, state)
+        return chunk, gain_db
+
+    kept: FloatArray | None = None  # the previous chunk's opinion of this core's first samples
+    for chunk, gain_db in in_order(look, cut(blocks, engine.grid), at_once if state is None else 1):
         core_db = gain_db[:, chunk.lead : chunk.lead + chunk.core]
         if kept is not None and kept.shape[1]:
             core_db = _crossfade(kept, core_db)
@@ -148,6 +161,7 @@ class GainStage:
         strength: 0 to 1, multiplies the gain in dB (no comb filter, unlike a wet/dry mix).
         max_gain_db: upper limit of the applied gain; None for no limit.
         step_db: the applied gain is rounded to multiples of it, so that it can be saved exactly in few bits.
+        at_once: how many chunks are looked at side by side, if the engine has no memory.
         observe: called with every `(samples, gain_db)` that was applied, in order.
     """
 
@@ -158,17 +172,19 @@ class GainStage:
         strength: float = 1.0,
         max_gain_db: float | None = None,
         step_db: float | None = None,
+        at_once: int = 1,
         observe: Callable[[FloatArray, FloatArray], None] | None = None,
     ) -> None:
         self.engine = engine
         self.strength = strength
         self.max_gain_db = max_gain_db
         self.step_db = step_db
+        self.at_once = at_once
         self.observe = observe
 
     def process(self, blocks: Iterable[FloatArray]) -> Iterator[FloatArray]:
         """Yield the restored stream."""
-        for samples, engine_gain_db in run(self.engine, blocks):
+        for samples, engine_gain_db in run(self.engine, blocks, self.at_once):
             gain_db = engine_gain_db * self.strength if self.strength != 1.0 else engine_gain_db
             if self.max_gain_db is not None:
                 gain_db = np.minimum(gain_db, self.max_gain_db)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,6 +16,7 @@ from unsquash.dsp.profiles import load_profile_set
 from unsquash.engines.saved import SavedGainEngine, squashed_again
 from unsquash.options import DEFAULT_MODEL, PROFILE_MODEL, RestoreOptions
 from unsquash.overlap import GainEngine, GainStage, UnlinkedEngine
+from unsquash.parallel import threads
 from unsquash.plan import (
     Declipping,
     HybridInversion,
@@ -133,14 +135,35 @@ def restored_blocks(
         strength=options.strength,
         max_gain_db=stage.max_gain_db,
         step_db=STEP_DB if isinstance(stage, NeuralInversion | HybridInversion | Declipping) else None,
+        at_once=_at_once(net),
         observe=trimmed,
     )
     at = first
-    for block in gain_stage.process(source.blocks(first, last)):
-        kept = block[:, max(0, start - at) : max(0, stop - at)]
-        at += block.shape[1]
-        if kept.shape[1]:
-            yield kept
+    with _side_by_side(net):
+        for block in gain_stage.process(source.blocks(first, last)):
+            kept = block[:, max(0, start - at) : max(0, stop - at)]
+            at += block.shape[1]
+            if kept.shape[1]:
+                yield kept
+
+
+def _at_once(net: Network | None) -> int:
+    """Return how many chunks to look at side by side: one thread each, but all for one large network."""
+    if net is None:
+        return threads()
+    from unsquash.nets.gain import GainNet  # loads torch
+
+    is_small = isinstance(net, GainNet) and next(net.parameters()).device.type == "cpu"
+    return threads() if is_small else 1
+
+
+def _side_by_side(net: Network | None) -> AbstractContextManager[None]:
+    """Keep torch's operations to one thread each where chunks are looked at side by side."""
+    if net is None or _at_once(net) == 1:
+        return nullcontext()
+    from unsquash.nets.device import one_thread  # loads torch
+
+    return one_thread()
 
 
 def _engine(

@@ -12,7 +12,8 @@ import pytest
 from pool_tasks import work
 
 from unsquash.batch.pool import WorkerDied, run_units
-from unsquash.batch.resources import affordable_jobs, choose_jobs, cores
+from unsquash.batch.resources import affordable_jobs, choose_jobs
+from unsquash.parallel import cores
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals are of POSIX")
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from unsquash.errors import OptionError, WeightsCorruptError
+from unsquash.nets.device import one_thread
 from unsquash.nets.profile import ProfileNet, ProfileNetConfig, build_profile_net
-from unsquash.nets.scoring import EncodedExcerpt, one_thread
+from unsquash.nets.scoring import EncodedExcerpt
 
 TINY = ProfileNetConfig(
     mel_bands=8,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from unsquash.analysis.bandwidth import BandwidthMeter
 from unsquash.analysis.clipping import Clipping, ClippingMeter
 from unsquash.analysis.levels import Levels, LevelsMeter
 from unsquash.audio import AudioSource
+from unsquash.parallel import threads
 from unsquash.units import db_to_linear
 
 if TYPE_CHECKING:
@@ -67,13 +69,14 @@ def analyze(
     clipping = ClippingMeter(info.sample_rate, info.channels)
     bandwidth = BandwidthMeter(info.sample_rate, info.channels)
     done = 0
-    for block in source.blocks():
-        levels.push(block)
-        clipping.push(block)
-        bandwidth.push(block)
-        done += block.shape[1]
-        if progress is not None:
-            progress("analyze", done, info.frames)
+    with ThreadPoolExecutor(threads()) as pool:
+        for block in source.blocks():
+            looks = [pool.submit(meter.push, block) for meter in (levels, clipping, bandwidth)]
+            for look in looks:
+                look.result()
+            done += block.shape[1]
+            if progress is not None:
+                progress("analyze", done, info.frames)
     found = Diagnosis(levels=levels.result(), clipping=clipping.result(), bandwidth_hz=bandwidth.result())
     if net is None or found.levels.sample_peak_dbfs is None:
         return found
@@ -95,7 +98,7 @@ def _searched(
     from unsquash.analysis.fitting import fit_compressor
     from unsquash.analysis.identification import is_invertible, seek
     from unsquash.analysis.listening import listen
-    from unsquash.nets.scoring import one_thread
+    from unsquash.nets.device import one_thread
 
     with one_thread():
         listeners = listen(source, suspects.net)

@@ -20,6 +20,7 @@ from unsquash.analysis.candidates import FRAME_SAMPLES, candidate_curves_db
 from unsquash.analysis.listening import Listener, middle_one, peak_dbfs, pooled
 from unsquash.analysis.searching import Scorer, search
 from unsquash.dsp.compressor import CompressorParams
+from unsquash.parallel import in_order, threads
 from unsquash.units import Float64Array
 
 INDEPENDENT = 30.0
@@ -146,13 +147,13 @@ class Agreement:
 
     def with_curves_of(self, candidates: Sequence[CompressorParams], of: Sequence[int]) -> Likeness:
         """Compare candidates with the estimates in some of the excerpts."""
-        sums = np.zeros((6, len(candidates)))
-        for index in of:
+
+        def moments(index: int) -> Float64Array:
             level, lead = self._levels[index], self._leads[index]
             curves = -candidate_curves_db(level, candidates, from_rest=False, lead=lead).astype(np.float64)
             estimate, weight = self._estimates[index], self._weights[index]
             ones = np.ones(len(candidates))
-            sums += np.stack(
+            return np.stack(
                 [
                     weight.sum() * ones,
                     curves @ weight,
@@ -162,6 +163,8 @@ class Agreement:
                     (weight @ np.square(estimate)) * ones,
                 ]
             )
+
+        sums = np.sum(list(in_order(moments, of, threads())), axis=0)
         mean, square, product, estimate_mean, estimate_square = sums[1:] / np.maximum(sums[0], 1e-30)
         variance = np.maximum(square - np.square(mean), 1e-12)
         estimate_variance = np.maximum(estimate_square - np.square(estimate_mean), 1e-12)

@@ -16,6 +16,7 @@ from unsquash.dsp.compressor import CompressorParams
 from unsquash.nets.profile import ProfileNet
 from unsquash.nets.scoring import EncodedExcerpt
 from unsquash.nets.timebase import Timebase
+from unsquash.parallel import in_order, threads
 from unsquash.units import Float64Array
 
 Item = TypeVar("Item")
@@ -61,7 +62,8 @@ def pooled(listeners: Sequence[Listener]) -> Scorer:
 
     def score(candidates: Sequence[CompressorParams]) -> Float64Array:
         tempered = len(listeners) ** (TEMPER - 1.0)
-        return np.asarray(tempered * np.sum([one.log_ratios(candidates) for one in listeners], axis=0))
+        said = in_order(lambda one: one.log_ratios(candidates), listeners, threads())
+        return np.asarray(tempered * np.sum(list(said), axis=0))
 
     return score
 

@@ -12,11 +12,12 @@ from unsquash.batch.events import Checked, Closed, Finished, Listener, Planned, 
 from unsquash.batch.expand import Found
 from unsquash.batch.jobs import Job, Unit
 from unsquash.batch.pool import WorkerDied, run_units
-from unsquash.batch.resources import choose_jobs, cores
+from unsquash.batch.resources import choose_jobs
 from unsquash.batch.settings import Summary, preflight, runs_on_gpu
 from unsquash.batch.tasks import Outcome, Progress, analyze_unit, died, failed
 from unsquash.errors import UnsquashError
 from unsquash.options import RestoreOptions
+from unsquash.parallel import cores
 from unsquash.pipeline import raw_format
 from unsquash.plan import needs_network
 

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from unsquash.parallel import LIMIT, cores
+
 _WORKER_BYTES = 400 * 2**20
 _NETWORK_BYTES = 900 * 2**20
 _CGROUPS = (
@@ -14,19 +16,12 @@ _CGROUPS = (
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
 _THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
+    LIMIT,
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def affordable_jobs(*, network: bool) -> int | None:

@@ -17,11 +17,12 @@ from unsquash.batch.jobs import Job, Unit, albums
 from unsquash.batch.ledger import Entry, Ledger, output_is_intact
 from unsquash.batch.leftovers import remove_leftovers
 from unsquash.batch.pool import WorkerDied, run_units
-from unsquash.batch.resources import affordable_jobs, choose_jobs, cores
+from unsquash.batch.resources import affordable_jobs, choose_jobs
 from unsquash.batch.settings import BatchOptions, Summary, preflight, runs_on_gpu
 from unsquash.batch.tasks import Outcome, Progress, died, failed, make_folder, plan_unit, restore_unit
 from unsquash.errors import OutputError, OutputExistsError, UnsquashError
 from unsquash.options import RestoreOptions
+from unsquash.parallel import cores
 from unsquash.pipeline import FileRestoration, raw_format
 from unsquash.plan import needs_network
 

@@ -26,7 +26,8 @@ def contracted(function: _Function) -> _Function:
 
 
 def _jit(function: _Function, *, contract: bool) -> _Function:
-    options: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"} if contract else False}
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+    options["fastmath"] = {"contract"} if contract else False
     try:
         return cast(_Function, numba.njit(cache=True, **options)(function))
     except RuntimeError:  # numba's word for "no folder to cache in"

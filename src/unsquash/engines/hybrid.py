@@ -6,6 +6,7 @@ right on average where a setting is not. Their mean in dB is nearer to the truth
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,9 +64,11 @@ class HybridEngine:
         """
         end = state.lead + self.grid.core_samples
         step = min(max(0, end - self.grid.context_samples), samples.shape[1])
-        before = self._inverted(samples[:, :step], state.compressor, state.position)
-        after = self._inverted(samples[:, step:], before.state, state.position + step)
-        estimated_db, _ = self._neural.gain_db(samples, None)
+        with ThreadPoolExecutor(1) as pool:
+            estimate = pool.submit(self._neural.gain_db, samples, None)
+            before = self._inverted(samples[:, :step], state.compressor, state.position)
+            after = self._inverted(samples[:, step:], before.state, state.position + step)
+            estimated_db, _ = estimate.result()
         exact_db = np.concatenate([before.gain_db, after.gain_db], axis=1)
         following = Progress(position=state.position + step, lead=end - step, compressor=before.state)
         return np.asarray(0.5 * (exact_db + estimated_db)), following

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from unsquash.errors import DeviceError
@@ -29,3 +32,14 @@ def resolve_device(name: str) -> torch.device:
     if name in available or (name == "cuda" and "cuda:0" in available):
         return torch.device(name)
     raise DeviceError(f"there is no device '{name}' here", hint="available: " + ", ".join(available))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let every operation of torch run in one thread; see `unsquash.parallel`."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 
@@ -45,14 +42,3 @@ class EncodedExcerpt:
             pieces = [curves[at : at + BATCH] for at in range(0, len(curves), BATCH)]
             scores = torch.cat([self._net.score(encoded, piece[None])[0] for piece in pieces])
         return np.asarray(scores.double().cpu().numpy())
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute in one thread: thousands of small steps would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

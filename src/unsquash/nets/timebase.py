@@ -61,8 +61,10 @@ class Timebase:
             samples: `(C, T)`, the file's peak at ±1; result: `(1, F, 4·n)`, on the device of `extract`.
         """
         device = extract.window.device
-        heard = torch.from_numpy(self.to_net(samples)).to(device)
-        return torch.as_tensor(extract(heard[None], torch.from_numpy(self._peaks(samples)).to(device)[None]))
+        heard = torch.from_numpy(self.to_net(samples)).to(device)[None]
+        if self.quantum_samples == QUANTUM_SAMPLES:
+            return torch.as_tensor(extract(heard))
+        return torch.as_tensor(extract(heard, torch.from_numpy(self._peaks(samples)).to(device)[None]))
 
     def _peaks(self, samples: FloatArray) -> npt.NDArray[np.float32]:
         """Find the largest absolute sample under each of the network's subframes, before resampling blurs it.

@@ -1,0 +1,53 @@
+"""Several pieces of a recording at once, each in a thread of its own, in order.
+
+Small convolutions gain little from being divided among threads, and threads that wait for each other in a
+loop burn a processor that others want, too. Pieces of a recording need not wait for each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LIMIT = "OMP_NUM_THREADS"
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads() -> int:
+    """Return how many threads may calculate at once: one per core, or as the environment says."""
+    wanted = os.environ.get(LIMIT, "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else cores()
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Iterator[Result]:
+    """Yield `function` of every item, in order; up to `at_once` are being worked on meanwhile.
+
+    Items are taken no earlier than there is a thread for them, and one more result may wait.
+    """
+    if at_once <= 1:
+        yield from map(function, items)
+        return
+    ahead: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for item in items:
+                ahead.append(pool.submit(function, item))
+                if len(ahead) > at_once:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
