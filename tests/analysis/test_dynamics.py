@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,7 +9,15 @@ import torch
 
 from unsquash.analysis import dynamics, fitting, identification
 from unsquash.analysis.diagnosis import analyze
-from unsquash.analysis.dynamics import WINDOW_S, WINDOWS, Dynamics, estimate, survey
+from unsquash.analysis.dynamics import (
+    MOST_SUPPORT,
+    SQUASHED_PROBABILITY,
+    WINDOW_S,
+    WINDOWS,
+    Dynamics,
+    estimate,
+    survey,
+)
 from unsquash.analysis.fitting import CompressorFit
 from unsquash.analysis.identification import Identification, Suspects
 from unsquash.audio import ArraySource, AudioInfo
@@ -21,6 +30,9 @@ from unsquash.units import Float64Array
 CONFIG = GainNetConfig(
     mel_bands=8, fine_channels=4, coarse_channels=4, embedding_channels=4, embedding_dilations=(1,)
 )
+
+
+LINE = math.log(SQUASHED_PROBABILITY / (1.0 - SQUASHED_PROBABILITY))
 
 
 @pytest.fixture(scope="module")
@@ -136,12 +148,14 @@ def test_a_doubtful_or_hardly_squashed_file_is_left_alone(net: GainNet) -> None:
 
 @pytest.mark.parametrize(("log_odds", "verdict"), [(0.0, "none"), (1.0, "none"), (1.5, "compressed")])
 def test_a_second_opinion_can_speak_for_a_compressor(net: GainNet, log_odds: float, verdict: str) -> None:
-    seen = survey(source_of(1.0), 0.5, with_judgement(net, 4.2, 3.0))
+    seen = survey(source_of(1.0), 0.5, with_judgement(net, LINE - 1.2, 3.0))
     assert seen.looks_limited
     assert seen.dynamics(log_odds).verdict == verdict
 
 
-@pytest.mark.parametrize(("squashed", "possible"), [(0.2, False), (0.4, True)])
+@pytest.mark.parametrize(
+    ("squashed", "possible"), [(LINE - MOST_SUPPORT - 0.1, False), (LINE - MOST_SUPPORT + 0.1, True)]
+)
 def test_a_second_opinion_is_not_believed_against_the_first(
     net: GainNet, squashed: float, possible: bool
 ) -> None:
@@ -206,9 +220,9 @@ def test_settings_are_searched_for_only_where_no_known_compressor_will_do(
 @pytest.mark.parametrize(
     ("squashed", "evidence", "verdict", "told"),
     [
-        (4.0, 13.0, "compressed", True),
-        (4.0, 12.0, "none", False),
-        (0.0, 90.0, "none", False),
+        (LINE - 1.3, 13.0, "compressed", True),
+        (LINE - 1.3, 12.0, "none", False),
+        (LINE - MOST_SUPPORT - 0.3, 90.0, "none", False),
         (6.0, 0.0, "compressed", True),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -10,9 +11,11 @@ import torch
 
 from unsquash.audio import AudioSource
 from unsquash.errors import OptionError
+from unsquash.nets.device import one_thread
 from unsquash.nets.features import SUBFRAMES
 from unsquash.nets.gain import GainNet
 from unsquash.nets.timebase import Timebase
+from unsquash.parallel import in_order, threads
 from unsquash.units import Float64Array, FloatArray
 
 Verdict = Literal["none", "limited", "compressed"]
@@ -20,7 +23,7 @@ Verdict = Literal["none", "limited", "compressed"]
 WINDOW_S = 8.0
 WINDOWS = 12
 
-SQUASHED_PROBABILITY = 0.995
+SQUASHED_PROBABILITY = 0.99
 NOTICEABLE_DEVIATION_DB = 0.3
 """Below either a file is left alone; calibrated on artists the network never heard, see docs/training.md."""
 
@@ -120,14 +123,22 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
     timebase = Timebase.between(source.info.sample_rate, net.config)
     device = next(net.parameters()).device
     places = _windows(source.info.frames, source.info.sample_rate, timebase)
-    with torch.inference_mode():
-        sums = torch.zeros((1, 1 + net.conditioning_size), dtype=torch.float64, device=device)
-        features = []
-        for start, stop in places:
-            features.append(timebase.features(source.read(start, stop) / peak, net.features))
-            sums += net.embed(features[-1]).double()
-        conditioning = net.pool(sums).float()
-        curves = [net(piece, conditioning) for piece in features]
+    at_once = threads() if device.type == "cpu" else 1
+
+    @torch.inference_mode()
+    def heard(samples: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
+        features = timebase.features(samples / peak, net.features)
+        return features, net.embed(features).double()
+
+    @torch.inference_mode()
+    def estimated(features: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(net(features, conditioning))
+
+    with torch.inference_mode(), one_thread() if at_once > 1 else nullcontext():
+        pieces = list(in_order(heard, (source.read(start, stop) for start, stop in places), at_once))
+        features = [piece for piece, _ in pieces]
+        conditioning = net.pool(torch.stack([sums for _, sums in pieces]).sum(dim=0)).float()
+        curves = list(in_order(estimated, features, at_once))
         statistics = net.statistics(torch.cat(features, dim=2), torch.cat(curves, dim=1), conditioning)
         judgement = net.judge(statistics)
     amount = float(judgement.amount[0])
