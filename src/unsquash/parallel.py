@@ -34,7 +34,7 @@ def threads() -> int:
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Iterator[Result]:
     """Yield `function` of every item, in order; up to `at_once` are being worked on meanwhile.
 
-    Items are taken no earlier than there is a thread for them, and one more result may wait.
+    Items are taken no earlier than there is a thread for them; memory holds no more than these.
     """
     if at_once <= 1:
         yield from map(function, items)
@@ -44,7 +44,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], at_once:
         try:
             for item in items:
                 ahead.append(pool.submit(function, item))
-                if len(ahead) > at_once:
+                if len(ahead) >= at_once:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

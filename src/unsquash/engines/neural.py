@@ -10,7 +10,7 @@ from unsquash.nets.timebase import RESAMPLER_EDGE_QUANTA, Timebase
 from unsquash.overlap import Grid
 from unsquash.units import Float64Array, FloatArray
 
-CORE_S = 24.0
+CORE_S = 14.0
 SMALLEST_CORE_S = 6.0
 FULL_CORE_VALUES_PER_S = 2 * 96_000
 """Files with more values (channels · rate) a second than this are cut into shorter cores, to bound memory."""
