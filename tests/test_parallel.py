@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from unsquash.parallel import cores, in_order, threads
+from unsquash.parallel import cores, in_order, pieces_at_once, threads
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
@@ -43,7 +43,10 @@ def test_an_error_ends_it_and_nothing_is_left_running() -> None:
 
 def test_the_environment_limits_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert threads() == 1
+    assert threads() == pieces_at_once() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "16")
+    assert threads() == 16
+    assert pieces_at_once() == 2
     for nonsense in ("", "0", "many"):
         monkeypatch.setenv("OMP_NUM_THREADS", nonsense)
         assert threads() == cores() >= 1

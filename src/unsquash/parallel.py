@@ -1,4 +1,4 @@
-"""Several pieces of a recording at once, each in a thread of its own, in order.
+"""Several pieces of a recording at once, in order.
 
 Small convolutions gain little from being divided among threads, and threads that wait for each other in a
 loop burn a processor that others want, too. Pieces of a recording need not wait for each other.
@@ -16,6 +16,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LIMIT = "OMP_NUM_THREADS"
+MOST_PIECES = 2
 
 
 def cores() -> int:
@@ -29,6 +30,11 @@ def threads() -> int:
     """Return how many threads may calculate at once: one per core, or as the environment says."""
     wanted = os.environ.get(LIMIT, "")
     return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else cores()
+
+
+def pieces_at_once() -> int:
+    """Return how many pieces of some seconds to look at side by side: two, as each needs some 75 MB."""
+    return min(threads(), MOST_PIECES)
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Iterator[Result]:

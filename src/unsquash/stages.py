@@ -16,7 +16,7 @@ from unsquash.dsp.profiles import load_profile_set
 from unsquash.engines.saved import SavedGainEngine, squashed_again
 from unsquash.options import DEFAULT_MODEL, PROFILE_MODEL, RestoreOptions
 from unsquash.overlap import GainEngine, GainStage, UnlinkedEngine
-from unsquash.parallel import threads
+from unsquash.parallel import pieces_at_once, threads
 from unsquash.plan import (
     Declipping,
     HybridInversion,
@@ -148,22 +148,22 @@ def restored_blocks(
 
 
 def _at_once(net: Network | None) -> int:
-    """Return how many chunks to look at side by side: one thread each, but all for one large network."""
+    """Return how many chunks to look at side by side; a large network takes them one by one."""
     if net is None:
-        return threads()
+        return pieces_at_once()
     from unsquash.nets.gain import GainNet  # loads torch
 
     is_small = isinstance(net, GainNet) and next(net.parameters()).device.type == "cpu"
-    return threads() if is_small else 1
+    return pieces_at_once() if is_small else 1
 
 
 def _side_by_side(net: Network | None) -> AbstractContextManager[None]:
-    """Keep torch's operations to one thread each where chunks are looked at side by side."""
+    """Keep torch's operations to few threads each where chunks are looked at side by side."""
     if net is None or _at_once(net) == 1:
         return nullcontext()
-    from unsquash.nets.device import one_thread  # loads torch
+    from unsquash.nets.device import operations_in  # loads torch
 
-    return one_thread()
+    return operations_in(threads() // _at_once(net))
 
 
 def _engine(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unsquash.errors import OptionError, WeightsCorruptError
-from unsquash.nets.device import one_thread
+from unsquash.nets.device import operations_in
 from unsquash.nets.profile import ProfileNet, ProfileNetConfig, build_profile_net
 from unsquash.nets.scoring import EncodedExcerpt
 
@@ -86,8 +86,8 @@ def test_an_encoded_excerpt_scores_as_the_network_does_at_any_level(net: Profile
     assert np.allclose(scores, direct.numpy(), atol=1e-4)
 
 
-def test_one_thread_is_given_back() -> None:
+def test_the_number_of_threads_is_given_back() -> None:
     before = torch.get_num_threads()
-    with one_thread():
+    with operations_in(1):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before

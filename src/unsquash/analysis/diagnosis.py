@@ -98,9 +98,9 @@ def _searched(
     from unsquash.analysis.fitting import fit_compressor
     from unsquash.analysis.identification import is_invertible, seek
     from unsquash.analysis.listening import listen
-    from unsquash.nets.device import one_thread
+    from unsquash.nets.device import operations_in
 
-    with one_thread():
+    with operations_in(1):
         listeners = listen(source, suspects.net)
         identification = seek(source, listeners, suspects.known)
         log_odds = 0.0 if identification is None else identification.log_odds

@@ -11,11 +11,11 @@ import torch
 
 from unsquash.audio import AudioSource
 from unsquash.errors import OptionError
-from unsquash.nets.device import one_thread
+from unsquash.nets.device import operations_in
 from unsquash.nets.features import SUBFRAMES
 from unsquash.nets.gain import GainNet
 from unsquash.nets.timebase import Timebase
-from unsquash.parallel import in_order, threads
+from unsquash.parallel import in_order, pieces_at_once, threads
 from unsquash.units import Float64Array, FloatArray
 
 Verdict = Literal["none", "limited", "compressed"]
@@ -123,7 +123,7 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
     timebase = Timebase.between(source.info.sample_rate, net.config)
     device = next(net.parameters()).device
     places = _windows(source.info.frames, source.info.sample_rate, timebase)
-    at_once = threads() if device.type == "cpu" else 1
+    at_once = pieces_at_once() if device.type == "cpu" else 1
 
     @torch.inference_mode()
     def heard(samples: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -134,7 +134,8 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
     def estimated(features: torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(net(features, conditioning))
 
-    with torch.inference_mode(), one_thread() if at_once > 1 else nullcontext():
+    apart = operations_in(threads() // at_once) if at_once > 1 else nullcontext()
+    with torch.inference_mode(), apart:
         pieces = list(in_order(heard, (source.read(start, stop) for start, stop in places), at_once))
         features = [piece for piece, _ in pieces]
         conditioning = net.pool(torch.stack([sums for _, sums in pieces]).sum(dim=0)).float()

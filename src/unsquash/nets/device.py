@@ -35,10 +35,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Let every operation of torch run in one thread; see `unsquash.parallel`."""
+def operations_in(count: int) -> Iterator[None]:
+    """Let every operation of torch run in so many threads; see `unsquash.parallel`."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
