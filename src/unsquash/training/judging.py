@@ -44,7 +44,7 @@ FIRST_NUMBER = 2_000_000
 HELD_OUT_SHARE = 0.2
 
 TRUST, CAUTION = 0.5, 0.75
-"""The judge learns from music that the network was trained on, where it is surer than elsewhere. On artists
+"""Half of what the judge learns from is music that the network was trained on, where it is surer. On artists
 held out, this power of the fitted amount and this multiple of it do better than the amount as it is."""
 
 NOTICEABLE_ERROR = 1e-3
