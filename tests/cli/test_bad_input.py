@@ -185,3 +185,21 @@ def test_an_interrupt_leaves_nothing(tmp_path, sent, code):
     assert process.returncode == code, stderr
     assert b"Traceback" not in stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_while_a_module_makes_code_ends_with_the_same_exit_code(tmp_path, sent):
+    """Python kills itself once more after a KeyboardInterrupt that passed through `exec` of a string."""
+    script = tmp_path / "makes_code.py"
+    script.write_text(f"""
+import sys, typer
+from unsquash.cli.exits import exit_codes
+try:
+    with exit_codes():
+        exec("import os, signal, time; os.kill(os.getpid(), signal.{sent}); time.sleep(20)")
+except typer.Exit as end:
+    sys.exit(end.exit_code)
+""")
+    command = [sys.executable, "-m", script.stem]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, preexec_fn=heed_interrupts, timeout=60)
+    assert done.returncode == 130, done.stderr

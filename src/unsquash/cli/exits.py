@@ -42,6 +42,8 @@ def exit_code_of(error: errors.UnsquashError) -> int:
 def exit_codes() -> Iterator[None]:
     """Turn every error into a message on stderr and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the shell wants it ignored
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
     except errors.UnsquashError as error:
@@ -62,8 +64,12 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(FAILED) from None
 
 
+class _Interrupted(KeyboardInterrupt):
+    """No plain one: after such, if it passed through `exec` of a string, Python ends by killing itself."""
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupted
 
 
 def _say(*lines: str) -> None:
