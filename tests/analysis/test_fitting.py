@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, stepped_level
+from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt
 from unsquash.analysis.fitting import Agreement, fit_compressor
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.space import place_of
 from unsquash.dsp.compressor import CompressorParams, compress
+from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.dsp.inverse import invert
 from unsquash.metrics import si_sdr_db
 from unsquash.plan import AMOUNTS
@@ -48,7 +49,12 @@ class Ear:
         self.level = stepped_level(np.abs(samples).max(axis=0))
         self._truth = truth
 
-    def log_ratios(self, candidates: Sequence[CompressorParams]) -> Float64Array:
+    def curves_db(self, candidates: Sequence[CompressorParams]) -> Float32Array:
+        return candidate_curves_db(self.level, candidates, from_rest=False)
+
+    def log_ratios(
+        self, candidates: Sequence[CompressorParams], curves_db: Float32Array | None = None
+    ) -> Float64Array:
         if self._truth is None:
             return np.full(len(candidates), 3.0)
         places = np.array([place_of(candidate) for candidate in candidates])
@@ -132,7 +138,7 @@ def test_agreement_is_the_weighted_correlation(original) -> None:
     squashed = compress(original, CURVE_RATE, SMOOTHED)
     truth = reduction(squashed.gain)
     agreement = Agreement(ears(squashed.samples), halves(2.0 * truth + 1.0))
-    alike = agreement.with_curves_of([SMOOTHED, RMS], range(2))
+    _, alike = agreement.heard([SMOOTHED, RMS], range(2))
     assert alike.correlation[0] > 0.97 > alike.correlation[1]
     assert alike.slope[0] == pytest.approx(0.5, abs=0.05)
 

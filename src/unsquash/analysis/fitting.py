@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unsquash.analysis.candidates import FRAME_SAMPLES, candidate_curves_db
-from unsquash.analysis.listening import Listener, middle_one, peak_dbfs, pooled
+from unsquash.analysis.candidates import FRAME_SAMPLES
+from unsquash.analysis.listening import Listener, added, middle_one, peak_dbfs
 from unsquash.analysis.searching import Scorer, search
 from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.parallel import in_order, threads
 from unsquash.units import Float64Array
 
@@ -95,27 +96,26 @@ def fit_compressor(
     Shape:
         estimates_db: `(n,)` each, per `FRAME_SAMPLES` samples of the excerpt.
     """
-    agreement = Agreement(listeners, estimates_db)
+    agreement, everywhere = Agreement(listeners, estimates_db), range(len(listeners))
     if agreement.variance < _LEAST_VARIANCE:
         return None
-    few, rng = middle_one(range(len(listeners))), np.random.default_rng(seed)
     found = search(
-        _both(pooled(middle_one(listeners)), agreement, few),
-        _both(pooled(listeners), agreement, range(len(listeners))),
+        _both(agreement, middle_one(everywhere)),
+        _both(agreement, everywhere),
         peak_dbfs(listeners),
-        rng,
+        np.random.default_rng(seed),
         least=-np.inf,
         rough_rounds=ROUGH_ROUNDS,
         rounds=ROUNDS,
     )
     if found is None:
         return None
-    alike = agreement.with_curves_of([found.params], range(len(listeners)))
+    heard, alike = agreement.heard([found.params], everywhere)
     return CompressorFit(
         params=dataclasses.replace(found.params, link="max"),
         agreement=float(np.clip(alike.correlation[0], 0.0, 1.0)),
         amount=float(alike.slope[0]),
-        evidence=float(pooled(listeners)([found.params])[0]),
+        evidence=float(heard[0]),
     )
 
 
@@ -128,8 +128,7 @@ class Agreement:
     """
 
     def __init__(self, listeners: Sequence[Listener], estimates_db: Sequence[Float64Array]) -> None:
-        self._levels = [listener.level for listener in listeners]
-        self._leads = [listener.excerpt.lead for listener in listeners]
+        self._listeners = list(listeners)
         self._estimates = list(estimates_db)
         self._weights = []
         for listener, estimate_db in zip(listeners, estimates_db, strict=True):
@@ -138,55 +137,69 @@ class Agreement:
             weight = per_frame * 10.0 ** (estimate_db / 10.0)
             weight[:SETTLED_FRAMES] = 0.0
             self._weights.append(weight)
-        power = np.concatenate([np.square(level) for level in self._levels])
+        power = np.concatenate([np.square(listener.level) for listener in listeners])
         self.rms_dbfs = float(10.0 * np.log10(power.mean() + 1e-24))
         weight, estimate = np.concatenate(self._weights), np.concatenate(self._estimates)
         total = max(float(weight.sum()), 1e-30)
         mean = float(weight @ estimate) / total
         self.variance = float(weight @ np.square(estimate - mean)) / total
 
-    def with_curves_of(self, candidates: Sequence[CompressorParams], of: Sequence[int]) -> Likeness:
-        """Compare candidates with the estimates in some of the excerpts."""
+    def heard(
+        self, candidates: Sequence[CompressorParams], of: Sequence[int]
+    ) -> tuple[Float64Array, Likeness]:
+        """Return what the profile network says of candidates in some of the excerpts, and how they agree.
 
-        def moments(index: int) -> Float64Array:
-            level, lead = self._levels[index], self._leads[index]
-            curves = -candidate_curves_db(level, candidates, from_rest=False, lead=lead).astype(np.float64)
-            estimate, weight = self._estimates[index], self._weights[index]
-            ones = np.ones(len(candidates))
-            return np.stack(
-                [
-                    weight.sum() * ones,
-                    curves @ weight,
-                    np.square(curves) @ weight,
-                    curves @ (weight * estimate),
-                    (weight @ estimate) * ones,
-                    (weight @ np.square(estimate)) * ones,
-                ]
-            )
+        Shape:
+            first result: `(K,)`, as from `Listener.log_ratios`, added up.
+        """
 
-        sums = np.sum(list(in_order(moments, of, threads())), axis=0)
-        mean, square, product, estimate_mean, estimate_square = sums[1:] / np.maximum(sums[0], 1e-30)
-        variance = np.maximum(square - np.square(mean), 1e-12)
-        estimate_variance = np.maximum(estimate_square - np.square(estimate_mean), 1e-12)
-        covariance = product - mean * estimate_mean
-        return Likeness(
-            correlation=covariance / np.sqrt(variance * estimate_variance),
-            slope=covariance / estimate_variance,
+        def look(index: int) -> tuple[Float64Array, Float64Array]:
+            curves_db = self._listeners[index].curves_db(candidates)
+            return self._listeners[index].log_ratios(candidates, curves_db), self._moments(index, curves_db)
+
+        log_ratios, moments = zip(*in_order(look, of, threads()), strict=True)
+        return added(log_ratios), _likeness(np.sum(moments, axis=0))
+
+    def _moments(self, index: int, curves_db: Float32Array) -> Float64Array:
+        """Sum up what correlation and slope follow from; shape `(6, K)`."""
+        reductions = -curves_db.astype(np.float64)
+        estimate, weight = self._estimates[index], self._weights[index]
+        ones = np.ones(len(reductions))
+        return np.stack(
+            [
+                weight.sum() * ones,
+                reductions @ weight,
+                np.square(reductions) @ weight,
+                reductions @ (weight * estimate),
+                (weight @ estimate) * ones,
+                (weight @ np.square(estimate)) * ones,
+            ]
         )
 
 
-def _both(likely: Scorer, agreement: Agreement, of: Sequence[int]) -> Scorer:
+def _likeness(sums: Float64Array) -> Likeness:
+    mean, square, product, estimate_mean, estimate_square = sums[1:] / np.maximum(sums[0], 1e-30)
+    variance = np.maximum(square - np.square(mean), 1e-12)
+    estimate_variance = np.maximum(estimate_square - np.square(estimate_mean), 1e-12)
+    covariance = product - mean * estimate_mean
+    return Likeness(
+        correlation=covariance / np.sqrt(variance * estimate_variance),
+        slope=covariance / estimate_variance,
+    )
+
+
+def _both(agreement: Agreement, of: Sequence[int]) -> Scorer:
     """Add the logarithms of both networks' likelihoods, and of what is usual."""
 
     def score(candidates: Sequence[CompressorParams]) -> Float64Array:
-        alike = agreement.with_curves_of(candidates, of)
+        likely, alike = agreement.heard(candidates, of)
         unexplained = 1.0 - np.square(np.clip(alike.correlation, 0.0, CLOSEST))
         off = np.square(np.log(np.clip(alike.slope, 1e-2, 1e2)))
-        heard = INDEPENDENT * (0.5 * np.log(unexplained) + AMOUNT_WEIGHT * off)
+        off_estimate = INDEPENDENT * (0.5 * np.log(unexplained) + AMOUNT_WEIGHT * off)
         over_db = np.array([one.threshold_db for one in candidates]) - agreement.rms_dbfs
         log_ratio = np.log([one.ratio for one in candidates])
         unusual = np.square((over_db - USUAL_DB[0]) / USUAL_DB[1])
         unusual += np.square((log_ratio - np.log(USUAL_RATIO[0])) / USUAL_RATIO[1])
-        return np.asarray(likely(candidates) - heard - 0.5 * unusual)
+        return np.asarray(likely - off_estimate - 0.5 * unusual)
 
     return score

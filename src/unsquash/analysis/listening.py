@@ -10,9 +10,9 @@ import numpy as np
 from unsquash.analysis.candidates import candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt, read_excerpts
 from unsquash.analysis.searching import Scorer
-from unsquash.analysis.space import NOTHING
 from unsquash.audio import AudioSource
 from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.nets.profile import ProfileNet
 from unsquash.nets.scoring import EncodedExcerpt
 from unsquash.nets.timebase import Timebase
@@ -37,18 +37,34 @@ class Listener:
         self.excerpt = excerpt
         self.level = stepped_level(np.abs(excerpt.samples).max(axis=0))
         self._encoded = EncodedExcerpt(excerpt.samples, net)
-        self._states = (False, True) if excerpt.is_first else (False,)
 
-    def log_ratios(self, candidates: Sequence[CompressorParams]) -> Float64Array:
-        """Return ln p(excerpt | candidate) / p(excerpt | nothing done); shape `(K,)`."""
-        views = []
-        for from_rest in self._states:
-            everything = [NOTHING, *candidates]
-            curves = candidate_curves_db(self.level, everything, from_rest=from_rest, lead=self.excerpt.lead)
-            state_known = from_rest or not self.excerpt.is_first
-            scores = self._encoded.scores(curves, state_known=state_known)
-            views.append(scores[1:] - scores[0])
+    def curves_db(self, candidates: Sequence[CompressorParams]) -> Float32Array:
+        """Return the candidates' gains, begun in the state that what came before leads to, or guessed.
+
+        Shape:
+            result: `(K, n)`, per frame.
+        """
+        return candidate_curves_db(self.level, candidates, from_rest=False, lead=self.excerpt.lead)
+
+    def log_ratios(
+        self, candidates: Sequence[CompressorParams], curves_db: Float32Array | None = None
+    ) -> Float64Array:
+        """Return ln p(excerpt | candidate) / p(excerpt | nothing done).
+
+        Shape:
+            curves_db: as from the method of that name, where they are at hand; result: `(K,)`.
+        """
+        led_db = self.curves_db(candidates) if curves_db is None else curves_db
+        views = [self._ratios(led_db, state_known=not self.excerpt.is_first)]
+        if self.excerpt.is_first:
+            rested_db = candidate_curves_db(self.level, candidates, from_rest=True)
+            views.append(self._ratios(rested_db, state_known=True))
         return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
+
+    def _ratios(self, curves_db: Float32Array, *, state_known: bool) -> Float64Array:
+        nothing_db = np.zeros((1, curves_db.shape[1]), dtype=np.float32)
+        scores = self._encoded.scores(np.concatenate([nothing_db, curves_db]), state_known=state_known)
+        return np.asarray(scores[1:] - scores[0])
 
 
 def listen(source: AudioSource, net: ProfileNet) -> list[Listener]:
@@ -61,11 +77,14 @@ def pooled(listeners: Sequence[Listener]) -> Scorer:
     """Add up what several excerpts of one recording say."""
 
     def score(candidates: Sequence[CompressorParams]) -> Float64Array:
-        tempered = len(listeners) ** (TEMPER - 1.0)
-        said = in_order(lambda one: one.log_ratios(candidates), listeners, threads())
-        return np.asarray(tempered * np.sum(list(said), axis=0))
+        return added([*in_order(lambda one: one.log_ratios(candidates), listeners, threads())])
 
     return score
+
+
+def added(log_ratios: Sequence[Float64Array]) -> Float64Array:
+    """Add what excerpts of one recording say, which is less than if each knew something of its own."""
+    return np.asarray(len(log_ratios) ** (TEMPER - 1.0) * np.sum(log_ratios, axis=0))
 
 
 def middle_one(several: Sequence[Item]) -> Sequence[Item]:
