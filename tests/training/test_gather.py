@@ -53,8 +53,9 @@ def test_short_recordings_are_joined_folder_by_folder(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         soundfile.write(path, music(3, 1.0), 22_050)
-    made = list(joined(tmp_path, sorted(tmp_path.rglob("*.wav"))))
+    made = list(joined(sorted(tmp_path.rglob("*.wav"))))
     assert [round(soundfile.info(path).duration, 1) for path in made] == [2.6, 1.3]
+    assert [path.parent.name for path in made] == ["a", "b"]
 
 
 def test_licences_are_read_from_the_copyright_file(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import io
 import subprocess
 import tempfile
 import zipfile
@@ -27,12 +28,13 @@ import numpy.typing as npt
 import scipy.fft
 import soundfile
 
+from unsquash.audio import atomic_output
 from unsquash.dsp.loudness import LoudnessMeter
 from unsquash.errors import AudioReadError
 from unsquash.training.corpus import CATALOG
 from unsquash.units import Float64Array, FloatArray
 
-SUFFIXES = {".flac", ".g722", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
+SUFFIXES = {".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
 ARCHIVES = {".pk3", ".zip"}
 LEAST_S, MOST_S = 25.0, 90.0
 LEAST_RATE = 16_000
@@ -162,9 +164,9 @@ def recordings(root: Path) -> list[Path]:
     return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-def joined(root: Path, paths: Sequence[Path]) -> Iterator[Path]:
+def joined(paths: Sequence[Path]) -> Iterator[Path]:
     """Put short recordings, such as spoken words, end to end, folder by folder; yields the files made."""
-    for number, folder in enumerate(sorted({path.parent for path in paths})):
+    for folder in sorted({path.parent for path in paths}):
         parts: list[FloatArray] = []
         rate = 0
         for path in (path for path in paths if path.parent == folder):
@@ -177,7 +179,7 @@ def joined(root: Path, paths: Sequence[Path]) -> Iterator[Path]:
                 pause = np.zeros((round(PAUSE_S * rate), 1), dtype=np.float32)
                 parts += [samples.mean(axis=1, keepdims=True), pause]
         if parts:
-            together = root / f"joined-{number}.wav"
+            together = folder / "joined.wav"
             soundfile.write(together, np.concatenate(parts), rate, subtype="FLOAT")
             yield together
 
@@ -212,7 +214,7 @@ def gather_package(
         unpack(archive, root)
         paths = recordings(root)
         if kind == "speech":
-            paths = list(joined(root, paths))
+            paths = list(joined(paths))
         licence = licence_of(package, root)
         for found in pool.map(partial(gather, root), paths):
             if found is None or known.holds(found.envelope):
@@ -263,10 +265,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 continue
             rows += new
             print(f"{package}: {len(new)} recordings", flush=True)
-    with (options.out / CATALOG).open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    catalog = io.StringIO(newline="")
+    writer = csv.DictWriter(catalog, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_output(options.out / CATALOG, overwrite=True) as stream:
+        stream.write(catalog.getvalue().encode())
 
 
 def _movement_of(path: Path) -> Float64Array:
