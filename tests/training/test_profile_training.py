@@ -15,7 +15,7 @@ from unsquash.dsp.compressor import compress
 from unsquash.dsp.profiles import load_profile_set
 from unsquash.errors import OptionError
 from unsquash.nets.features import Features
-from unsquash.nets.profile import EXCERPT_FRAMES, ProfileNetConfig
+from unsquash.nets.profile import EXCERPT_FRAMES, ProfileNet, ProfileNetConfig
 from unsquash.training.checkpoint import load_profile_net
 from unsquash.training.corpus import SAMPLE_RATE
 from unsquash.training.profiles.evaluate import Trial, accuracy, reliability
@@ -100,6 +100,14 @@ def test_a_resumed_training_goes_on_where_it_stopped(examples: list[ProfileExamp
     assert first.step(batch, 0.1) == second.step(batch, 0.1)
 
 
+def test_a_compiled_network_takes_the_same_steps(examples: list[ProfileExample]) -> None:
+    batch = collate(examples, 4, np.random.default_rng(0))
+    first, second = (ProfileTrainer(TINY, torch.device("cpu")) for _ in range(2))
+    second.net.compile(backend="aot_eager")
+    for _ in range(3):
+        assert first.step(batch, 0.1) == pytest.approx(second.step(batch, 0.1), rel=0.02)
+
+
 @pytest.fixture
 def source(corpus_folder: Path, cache_folder: Path) -> ProfileSource:
     return ProfileSource(
@@ -118,6 +126,17 @@ def test_a_training_leaves_a_network_that_loads(source: ProfileSource, tmp_path:
     row = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert row["step"] >= 1
     assert load_profile_net(tmp_path / "model.safetensors").config == recipe.net
+
+
+def test_a_training_compiles_the_network_only_if_asked(
+    source: ProfileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+    monkeypatch.setattr(ProfileNet, "compile", lambda net: compiled.append(net))
+    recipe = dataclasses.replace(TINY, validation_artists=("b",), minutes=0.02)
+    for wanted, count in ((False, 0), (True, 1)):
+        train(recipe, source, tmp_path, device="cpu", workers=1, minutes=1.0, resume=False, compiled=wanted)
+        assert len(compiled) == count
 
 
 def test_an_example_depends_on_its_number_only(source: ProfileSource) -> None:

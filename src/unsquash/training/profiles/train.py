@@ -143,6 +143,7 @@ def train(
     minutes: float,
     resume: bool,
     begin_with: Path | None = None,
+    compiled: bool = False,
 ) -> None:
     """Train for at most `minutes` of the schedule: anew, from given weights, or where it was left."""
     out.mkdir(parents=True, exist_ok=True)
@@ -151,6 +152,8 @@ def train(
         trainer.begin_with(load_profile_net(begin_with).state_dict())
     if resume:
         trainer.load(out / "state.safetensors")
+    if compiled:
+        trainer.net.compile()
     generated = source.generate("validation", 0, 1)
     held_out = [next(generated) for _ in range(recipe.validation_examples)]
 
@@ -198,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")
     parser.add_argument("--resume", action="store_true", help="go on where the state in OUT was left")
     parser.add_argument("--begin-with", type=Path, help="weights to start a new schedule from")
+    parser.add_argument("--compile", action="store_true", help="faster steps; needs a C++ compiler")
     parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
     parser.add_argument("--threads", type=int, default=2, help="threads of the trainer")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -222,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         minutes=minutes,
         resume=options.resume,
         begin_with=options.begin_with,
+        compiled=options.compile,
     )
 
 
