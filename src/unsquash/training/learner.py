@@ -10,18 +10,21 @@ Source:
 from __future__ import annotations
 
 import copy
+import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
-from unsquash.nets.gain import GatedBlock
-from unsquash.training.checkpoint import Progress, load_state, save_state
+from unsquash.nets.gain import GainNet, GatedBlock
+from unsquash.nets.profile import ProfileNet
+from unsquash.training.checkpoint import Progress, load_state, save_net, save_state
 
-Net = TypeVar("Net", bound=nn.Module)
+Net = TypeVar("Net", GainNet, ProfileNet)
 
 LARGEST_GRADIENT = 1.0
 
@@ -87,7 +90,7 @@ class Learner(Generic[Net]):
         warmup_steps: int,
         ema_decay: float,
     ) -> None:
-        self.net = net
+        self.net: Net = net
         self.average: Net = copy.deepcopy(net).eval()
         self.optimizer = Optimizer(net, rate=rate, block_rate=block_rate, weight_decay=weight_decay)
         self.progress = Progress()
@@ -119,6 +122,21 @@ class Learner(Generic[Net]):
     def save(self, path: Path) -> None:
         """Write everything a resumed training needs."""
         save_state(self.net, self.average, self.optimizer.state, self.progress, path)
+
+    def record(self, losses: Sequence[float], figures: Mapping[str, float], out: Path) -> None:
+        """Append a line to the log in `out`, the losses since the last one and these figures; save."""
+        row = {
+            "step": self.progress.step,
+            "minutes": round(self.progress.elapsed_s / 60.0, 2),
+            "examples": self.progress.examples,
+            "loss": round(float(np.mean(losses or [np.nan])), 5),
+            **figures,
+        }
+        with (out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+        save_net(self.average, out / "model.safetensors")
+        self.save(out / "state.safetensors")
 
     def load(self, path: Path) -> None:
         """Go on where `save` left."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+import torch
 
 from unsquash.training.checkpoint import Progress
 from unsquash.training.examples import Workers
@@ -15,6 +18,22 @@ Made = TypeVar("Made")
 
 FIRST_EXAMPLES = 320
 """How many examples are made before the first step."""
+
+
+def sitting_parser(program: str, description: str | None) -> argparse.ArgumentParser:
+    """Make a parser of what every training is told on its command line."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio (11 MB a minute)")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")
+    parser.add_argument("--resume", action="store_true", help="go on where the state in OUT was left")
+    parser.add_argument("--begin-with", type=Path, help="weights to start a new schedule from")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
+    parser.add_argument("--threads", type=int, default=2, help="threads of the trainer")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser
 
 
 class Schedule(Protocol):

@@ -7,8 +7,6 @@ Runs on CPU in bfloat16 where the processor has it, on one GPU without change. `
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,12 +15,12 @@ import torch
 
 from unsquash.nets.gain import GainNet
 from unsquash.nets.gain_loss import assessment_loss, gain_loss
-from unsquash.training.checkpoint import load_net, save_net
+from unsquash.training.checkpoint import load_net
 from unsquash.training.codecs import available_plugins
 from unsquash.training.examples import NetExample, Source, Workers
 from unsquash.training.learner import Learner
 from unsquash.training.recipe import Recipe, load_recipe
-from unsquash.training.sitting import sit
+from unsquash.training.sitting import sit, sitting_parser
 from unsquash.training.validate import Batch, collate, validate
 
 
@@ -81,7 +79,7 @@ def train(
         return trainer.step(collate(examples), done, rng)
 
     def record(losses: list[float]) -> None:
-        _record(trainer, held_out, losses, out)
+        trainer.record(losses, validate(trainer.average, held_out, trainer.device), out)
 
     producers = Workers(source, workers, trainer.progress.examples)
     sit(recipe, trainer.progress, producers, step, record, minutes=minutes)
@@ -92,35 +90,9 @@ def _take(source: Source, count: int) -> list[NetExample]:
     return [next(examples) for _ in range(count)]
 
 
-def _record(trainer: Trainer, held_out: list[NetExample], losses: list[float], out: Path) -> None:
-    """Validate the averaged network, append to the log and save."""
-    row = {
-        "step": trainer.progress.step,
-        "minutes": round(trainer.progress.elapsed_s / 60.0, 2),
-        "examples": trainer.progress.examples,
-        "loss": round(float(np.mean(losses or [np.nan])), 5),
-        **validate(trainer.average, held_out, trainer.device),
-    }
-    with (out / "log.jsonl").open("a") as log:
-        log.write(json.dumps(row) + "\n")
-    print(json.dumps(row), flush=True)
-    save_net(trainer.average, out / "model.safetensors")
-    trainer.save(out / "state.safetensors")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m unsquash.training.train", description=__doc__)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio (3 GB)")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")
-    parser.add_argument("--resume", action="store_true", help="go on where the state in OUT was left")
-    parser.add_argument("--begin-with", type=Path, help="weights to start a new schedule from")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
-    parser.add_argument("--threads", type=int, default=2, help="threads of the trainer")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser = sitting_parser("python -m unsquash.training.train", __doc__)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     recipe = load_recipe(options.recipe)

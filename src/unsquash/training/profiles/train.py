@@ -7,8 +7,6 @@ compressor that made it. `OUT` receives `log.jsonl`, `model.safetensors` (the av
 
 from __future__ import annotations
 
-import argparse
-import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,13 +18,13 @@ import torch.nn.functional as functional
 
 from unsquash.errors import OptionError
 from unsquash.nets.profile import ProfileNet, ProfileNetConfig
-from unsquash.training.checkpoint import load_profile_net, save_net
+from unsquash.training.checkpoint import load_profile_net
 from unsquash.training.examples import Workers
 from unsquash.training.learner import Learner
 from unsquash.training.profiles.examples import ProfileExample, ProfileSource, profile_sets
 from unsquash.training.profiles.priors import COMPANIES, candidates
 from unsquash.training.recipe import tuples
-from unsquash.training.sitting import sit
+from unsquash.training.sitting import sit, sitting_parser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +159,7 @@ def train(
         return trainer.step(collate(examples, recipe.candidates, rng), done)
 
     def record(losses: list[float]) -> None:
-        _record(trainer, held_out, losses, out)
+        trainer.record(losses, validate(trainer.average, held_out, recipe.candidates, trainer.device), out)
 
     producers = Workers(source, workers, trainer.progress.examples)
     sit(recipe, trainer.progress, producers, step, record, minutes=minutes)
@@ -173,38 +171,10 @@ def _scores(net: ProfileNet, batch: ProfileBatch, device: torch.device) -> torch
     )
 
 
-def _record(
-    trainer: ProfileTrainer, held_out: Sequence[ProfileExample], losses: list[float], out: Path
-) -> None:
-    recipe, progress = trainer.recipe, trainer.progress
-    row = {
-        "step": progress.step,
-        "minutes": round(progress.elapsed_s / 60.0, 2),
-        "examples": progress.examples,
-        "loss": round(float(np.mean(losses or [np.nan])), 4),
-        **validate(trainer.average, held_out, recipe.candidates, trainer.device),
-    }
-    with (out / "log.jsonl").open("a") as log:
-        log.write(json.dumps(row) + "\n")
-    print(json.dumps(row), flush=True)
-    save_net(trainer.average, out / "model.safetensors")
-    trainer.save(out / "state.safetensors")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m unsquash.training.profiles.train", description=__doc__)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio (3 GB)")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")
-    parser.add_argument("--resume", action="store_true", help="go on where the state in OUT was left")
-    parser.add_argument("--begin-with", type=Path, help="weights to start a new schedule from")
+    parser = sitting_parser("python -m unsquash.training.profiles.train", __doc__)
     parser.add_argument("--compile", action="store_true", help="faster steps; needs a C++ compiler")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
-    parser.add_argument("--threads", type=int, default=2, help="threads of the trainer")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     recipe = load_profile_recipe(options.recipe)
