@@ -18,7 +18,7 @@ from unsquash.analysis.dynamics import (
     estimate,
     survey,
 )
-from unsquash.analysis.fitting import CompressorFit
+from unsquash.analysis.fitting import NOTHING_LOG_ODDS, CompressorFit
 from unsquash.analysis.identification import Identification, Suspects
 from unsquash.audio import ArraySource, AudioInfo
 from unsquash.dsp.compressor import CompressorParams
@@ -220,8 +220,8 @@ def test_settings_are_searched_for_only_where_no_known_compressor_will_do(
 @pytest.mark.parametrize(
     ("squashed", "evidence", "verdict", "told"),
     [
-        (LINE - 1.3, 13.0, "compressed", True),
-        (LINE - 1.3, 12.0, "none", False),
+        (LINE - 1.3, NOTHING_LOG_ODDS + 2.0, "compressed", True),
+        (LINE - 1.3, NOTHING_LOG_ODDS + 1.0, "none", False),
         (LINE - MOST_SUPPORT - 0.3, 90.0, "none", False),
         (6.0, 0.0, "compressed", True),
     ],
