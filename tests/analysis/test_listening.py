@@ -1,0 +1,73 @@
+"""What one excerpt says of candidate compressors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from unsquash.analysis.candidates import LEAD_STEP_SAMPLES, candidate_curves_db, stepped_level
+from unsquash.analysis.excerpts import Excerpt
+from unsquash.analysis.listening import TEMPER, Listener, added
+from unsquash.analysis.space import NOTHING
+from unsquash.dsp.compressor import CompressorParams
+from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet, ProfileNetConfig
+from unsquash.nets.scoring import EncodedExcerpt
+from unsquash.units import Float64Array
+
+CANDIDATES = [
+    CompressorParams(threshold_db=-30.0, ratio=4.0, attack_ms=5.0, release_ms=80.0),
+    CompressorParams(threshold_db=-20.0, ratio=2.0, attack_ms=30.0, release_ms=500.0),
+]
+
+
+@pytest.fixture
+def net() -> ProfileNet:
+    torch.manual_seed(1)
+    return ProfileNet(ProfileNetConfig(mel_bands=8)).eval()
+
+
+def an_excerpt(lead_samples: int) -> Excerpt:
+    rng = np.random.default_rng(2)
+    samples = rng.uniform(-0.5, 0.5, (1, EXCERPT_SAMPLES)) * np.linspace(0.1, 1.0, EXCERPT_SAMPLES)
+    lead = np.abs(rng.uniform(-0.5, 0.5, lead_samples))
+    return Excerpt(samples=samples, lead=stepped_level(lead, LEAD_STEP_SAMPLES))
+
+
+def ratios(excerpt: Excerpt, net: ProfileNet, *, from_rest: bool, state_known: bool) -> Float64Array:
+    """Compare each candidate's score with that of a compressor that does nothing."""
+    level = stepped_level(np.abs(excerpt.samples).max(axis=0))
+    curves = candidate_curves_db(level, [NOTHING, *CANDIDATES], from_rest=from_rest, lead=excerpt.lead)
+    scores = EncodedExcerpt(excerpt.samples, net).scores(curves, state_known=state_known)
+    return scores[1:] - scores[0]
+
+
+def test_a_later_excerpt_begins_in_the_state_that_its_lead_leads_to(net: ProfileNet) -> None:
+    excerpt = an_excerpt(44_100)
+    heard = Listener(excerpt, net).log_ratios(CANDIDATES)
+    expected = ratios(excerpt, net, from_rest=False, state_known=True)
+    np.testing.assert_allclose(heard, expected, atol=1e-5)
+    assert np.abs(heard - ratios(excerpt, net, from_rest=True, state_known=True)).max() > 1e-4
+
+
+def test_the_first_one_begins_at_rest_or_anywhere(net: ProfileNet) -> None:
+    excerpt = an_excerpt(0)
+    anywhere = ratios(excerpt, net, from_rest=False, state_known=False)
+    at_rest = ratios(excerpt, net, from_rest=True, state_known=True)
+    expected = np.log(0.5 * (np.exp(anywhere) + np.exp(at_rest)))
+    np.testing.assert_allclose(Listener(excerpt, net).log_ratios(CANDIDATES), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("lead_samples", [0, 44_100])
+def test_curves_at_hand_change_nothing(net: ProfileNet, lead_samples: int) -> None:
+    listener = Listener(an_excerpt(lead_samples), net)
+    given = listener.log_ratios(CANDIDATES, listener.curves_db(CANDIDATES))
+    assert np.array_equal(given, listener.log_ratios(CANDIDATES))
+    others = listener.log_ratios(CANDIDATES, listener.curves_db(CANDIDATES[::-1]))
+    assert np.abs(given - others).max() > 1e-4
+
+
+def test_several_excerpts_say_less_than_their_sum() -> None:
+    one = np.array([1.0, -2.0])
+    np.testing.assert_allclose(added([one]), one)
+    np.testing.assert_allclose(added([one] * 6), 6.0**TEMPER * one)
