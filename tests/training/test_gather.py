@@ -58,6 +58,17 @@ def test_short_recordings_are_joined_folder_by_folder(tmp_path: Path) -> None:
     assert [path.parent.name for path in made] == ["a", "b"]
 
 
+def test_joining_follows_no_link_of_a_package(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside.wav", tmp_path / "package"
+    folder.mkdir()
+    soundfile.write(outside, music(3, 1.0), 22_050)
+    soundfile.write(folder / "1.wav", music(3, 1.0), 22_050)
+    (folder / "joined.wav").symlink_to(outside)
+    before = outside.read_bytes()
+    assert [path.is_symlink() for path in joined(sorted(folder.glob("1.wav")))] == [False]
+    assert outside.read_bytes() == before
+
+
 def test_licences_are_read_from_the_copyright_file(tmp_path: Path) -> None:
     assert licence_of("game", tmp_path) == "see the package"
     path = tmp_path / "usr/share/doc/game/copyright"
