@@ -42,8 +42,8 @@ PAUSE_S = 0.3
 ENVELOPE_HZ = 50
 TEMPLATE_S = 15.0
 SAME = 0.8
-"""Correlation from which two recordings are one. Lossy copies keep 0.95; different music reaches 0.7, and 0.85
-where beats are as regular as those of a single drum. Rather a few too many are left out than one too few."""
+"""Correlation from which two recordings are one. Lossy copies keep 0.95; different music reaches 0.7, and
+0.85 where beats are as regular as a single drum. Rather a few too many are left out than one too few."""
 
 JUDGING_SHARE = 0.25
 
