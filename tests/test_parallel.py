@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import ctypes
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -50,3 +54,42 @@ def test_the_environment_limits_the_threads(monkeypatch: pytest.MonkeyPatch) -> 
     for nonsense in ("", "0", "many"):
         monkeypatch.setenv("OMP_NUM_THREADS", nonsense)
         assert threads() == cores() >= 1
+
+
+HEAP_PROBE = """
+import ctypes, threading
+from pathlib import Path
+from unsquash import parallel
+parallel.share_one_heap()
+malloc = ctypes.CDLL(None).malloc
+malloc.restype = ctypes.c_void_p
+pointers, together = [], threading.Barrier(4)
+def work():
+    together.wait()
+    pointers.append(malloc(1000))
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+heap = next(line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith("[heap]"))
+low, high = (int(end, 16) for end in heap.split()[0].split("-"))
+print(sum(low <= pointer < high for pointer in pointers))
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc has heaps per thread"
+)
+@pytest.mark.parametrize(("environment", "expected"), [({}, {4}), ({"MALLOC_ARENA_MAX": "8"}, {0, 1})])
+def test_threads_share_a_heap_unless_the_user_wants_several(
+    environment: dict[str, str], expected: set[int]
+) -> None:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    result = subprocess.run(
+        [sys.executable, "-c", HEAP_PROBE],
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(result.stdout) in expected

@@ -6,7 +6,9 @@ loop burn a processor that others want, too. Pieces of a recording need not wait
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +19,8 @@ Result = TypeVar("Result")
 
 LIMIT = "OMP_NUM_THREADS"
 MOST_PIECES = 2
+HEAPS = "MALLOC_ARENA_MAX"
+_M_ARENA_MAX = -8
 
 
 def cores() -> int:
@@ -35,6 +39,18 @@ def threads() -> int:
 def pieces_at_once() -> int:
     """Return how many pieces of some seconds to look at side by side: two, as each needs some 75 MB."""
     return min(threads(), MOST_PIECES)
+
+
+def share_one_heap() -> None:
+    """Let all threads of this process, as long as it has but one, take their memory from the same heap.
+
+    With a heap for every thread, as glibc has it, what one thread gave back is out of reach of the others.
+    Where there is another C library, or the user said how many heaps there shall be, nothing happens.
+    """
+    if sys.platform == "linux" and HEAPS not in os.environ:
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+        if set_option is not None:
+            set_option(_M_ARENA_MAX, 1)
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Iterator[Result]:

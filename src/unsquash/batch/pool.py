@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar, cast
 
 from unsquash.batch.resources import thread_limit
+from unsquash.parallel import share_one_heap
 
 Unit = TypeVar("Unit")
 Report = Callable[[Any], None]
@@ -171,6 +172,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
 def _serve(connection: Connection, task: Callable[[Any, Report], Any]) -> None:
     """Work on what comes through a pipe, until nothing comes any more."""
+    share_one_heap()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from unsquash.cli import analyze, compare, doctor, models, presets, restore, squash
 from unsquash.cli.exits import exit_codes
+from unsquash.parallel import share_one_heap
 
 
 class _Group(TyperGroup):
@@ -59,4 +60,5 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    share_one_heap()
     app()
