@@ -177,7 +177,7 @@ def _piece(tracks: Sequence[Track], lead: int, rng: np.random.Generator) -> Floa
 def _trial(truth: int, posterior: Float64Array, candidates: Sequence[CompressorParams]) -> Trial:
     said = int(posterior.argmax())
     squashing = [index for index, params in enumerate(candidates) if params != NOTHING]
-    settings = np.stack([_normalized(candidates[index]) for index in squashing])
+    settings = np.stack([normalized(candidates[index]) for index in squashing])
     weights = posterior[squashing] / max(float(posterior[squashing].sum()), 1e-30)
     error = float("nan")
     if truth in squashing:
@@ -185,7 +185,8 @@ def _trial(truth: int, posterior: Float64Array, candidates: Sequence[CompressorP
     return Trial(truth=truth, said=said, probability=float(posterior[said]), squared_error=error)
 
 
-def _normalized(params: CompressorParams) -> Float64Array:
+def normalized(params: CompressorParams) -> Float64Array:
+    """Return the six settings, each over its range in the published thirty; shape `(6,)`."""
     values = [params.threshold_db, params.ratio, params.detector_attack_ms, params.detector_release_ms]
     return np.asarray(
         (np.array([*values, params.attack_ms, params.release_ms]) - LOWEST) / (HIGHEST - LOWEST)
