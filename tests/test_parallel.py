@@ -6,10 +6,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from unsquash.parallel import cores, in_order, pieces_at_once, threads
+from unsquash.parallel import cores, in_order, pieces_at_once, share_one_heap, threads
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
@@ -56,40 +57,54 @@ def test_the_environment_limits_the_threads(monkeypatch: pytest.MonkeyPatch) -> 
         assert threads() == cores() >= 1
 
 
-HEAP_PROBE = """
-import ctypes, threading
-from pathlib import Path
-from unsquash import parallel
-parallel.share_one_heap()
-malloc = ctypes.CDLL(None).malloc
-malloc.restype = ctypes.c_void_p
-pointers, together = [], threading.Barrier(4)
-def work():
-    together.wait()
-    pointers.append(malloc(1000))
-    together.wait()
-threads = [threading.Thread(target=work) for _ in range(4)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-heap = next(line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith("[heap]"))
-low, high = (int(end, 16) for end in heap.split()[0].split("-"))
-print(sum(low <= pointer < high for pointer in pointers))
+IN_PROGRAM = (
+    "import heaps, unsquash.cli as cli; cli.app = lambda: print(heaps.threads_on_the_heap()); cli.main()"
+)
+IN_WORKER = """
+import heaps
+from unsquash.batch.pool import run_units
+if __name__ == "__main__":
+    run_units([0], heaps.in_worker, jobs=2, threads=2, deliver=lambda _, found: print(found))
 """
+AS_A_LIBRARY = "import heaps, unsquash; print(heaps.threads_on_the_heap())"
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc has heaps per thread"
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"),
+    reason="only glibc has a heap for every thread, so elsewhere there is nothing to share",
 )
-@pytest.mark.parametrize(("environment", "expected"), [({}, {4}), ({"MALLOC_ARENA_MAX": "8"}, {0, 1})])
-def test_threads_share_a_heap_unless_the_user_wants_several(
-    environment: dict[str, str], expected: set[int]
+@pytest.mark.parametrize(
+    ("code", "environment", "expected"),
+    [
+        (IN_PROGRAM, {}, {4}),
+        (IN_WORKER, {}, {4}),
+        (IN_PROGRAM, {"MALLOC_ARENA_MAX": "8"}, {0, 1}),
+        (AS_A_LIBRARY, {}, {0, 1}),
+    ],
+)
+def test_threads_of_the_program_share_a_heap_unless_the_user_wants_several(
+    code: str, environment: dict[str, str], expected: set[int], tmp_path: Path
 ) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(code)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     result = subprocess.run(
-        [sys.executable, "-c", HEAP_PROBE],
-        env=inherited | environment,
+        [sys.executable, str(script)],
+        env=inherited | {"PYTHONPATH": str(Path(__file__).parent)} | environment,
         capture_output=True,
         text=True,
         check=True,
     )
     assert int(result.stdout) in expected
+
+
+def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[object] = []
+    monkeypatch.setattr(ctypes, "CDLL", called.append)
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    share_one_heap()  # a C library that has no such option
+    assert called == [None]
+    monkeypatch.setattr(sys, "platform", "win32")
+    share_one_heap()
+    assert called == [None]

@@ -42,7 +42,7 @@ def pieces_at_once() -> int:
 
 
 def share_one_heap() -> None:
-    """Let all threads of this process, as long as it has but one, take their memory from the same heap.
+    """Let all threads that this process will have take their memory from the same heap.
 
     With a heap for every thread, as glibc has it, what one thread gave back is out of reach of the others.
     Where there is another C library, or the user said how many heaps there shall be, nothing happens.
