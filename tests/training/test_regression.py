@@ -29,7 +29,6 @@ from unsquash.training.profiles.regression import (
 )
 from unsquash.weights import load_gain_net
 
-REPOSITORY = Path(__file__).parents[2]
 BANDS = 8
 TRACKS = Features(BANDS, SAMPLE_RATE).count - BANDS
 

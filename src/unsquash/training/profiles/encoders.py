@@ -1,11 +1,11 @@
-"""Three ways to look at a recording, of which settings of a compressor are regressed.
+"""Ways to look at a recording, of which settings of a compressor are regressed.
 
-They differ in what they see, the waveform, log-mel energies or the gain that a gain network believes was
-taken away; all that follows is the same, so that a comparison tells what the views are worth.
+They differ in what they see, the waveform, log-mel energies, the gain that a gain network believes was taken
+away, or both of these; all that follows is the same, so that a comparison tells what the views are worth.
 
 Source:
     The waveform front end is of the kind of the music effects encoder: Koo et al., ICASSP 2023, as used by
-    Peladeau & Peeters, ICASSP 2024, and Sun, Fourer & Maaref, arXiv:2411.04337; a hundredth of its size.
+    Peladeau & Peeters, ICASSP 2024, and Sun, Fourer & Maaref, arXiv:2411.04337; a seventieth of its size.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Views:
     """What encoders may see of a batch of excerpts.
 
     Shape:
-        waveform: `(B, T)`, its peak at 1; features: `(B, F, n)`, as from `nets.features`, `bands` of them
-        log-mel energies; reduction_db: `(B, 4·n)`, a gain network's estimate; from_rest: `(B,)`, 1 where the
-        compressor was at rest when the excerpt began.
+        waveform: `(B, T)`, the mean of channels whose peak is 1; features: `(B, F, n)`, as from
+        `nets.features`, `bands` of them log-mel energies; reduction_db: `(B, 4·n)`, a gain network's
+        estimate; from_rest: `(B,)`, 1 where the compressor was at rest when the excerpt began.
     """
 
     waveform: torch.Tensor
