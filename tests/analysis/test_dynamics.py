@@ -18,7 +18,7 @@ from unsquash.analysis.dynamics import (
     estimate,
     survey,
 )
-from unsquash.analysis.fitting import NOTHING_LOG_ODDS, CompressorFit
+from unsquash.analysis.fitting import CompressorFit
 from unsquash.analysis.identification import Identification, Suspects
 from unsquash.audio import ArraySource, AudioInfo
 from unsquash.dsp.compressor import CompressorParams
@@ -218,24 +218,24 @@ def test_settings_are_searched_for_only_where_no_known_compressor_will_do(
 
 
 @pytest.mark.parametrize(
-    ("squashed", "evidence", "verdict", "told"),
+    ("squashed", "log_odds", "verdict", "told"),
     [
-        (LINE - 1.3, NOTHING_LOG_ODDS + 2.0, "compressed", True),
-        (LINE - 1.3, NOTHING_LOG_ODDS + 1.0, "none", False),
-        (LINE - MOST_SUPPORT - 0.3, 90.0, "none", False),
-        (6.0, 0.0, "compressed", True),
+        (LINE - 1.3, 2.0, "compressed", True),
+        (LINE - 1.3, 1.0, "none", False),
+        (LINE - MOST_SUPPORT - 0.3, 80.0, "none", False),
+        (6.0, -10.0, "compressed", True),
     ],
 )
 def test_a_compressor_that_both_networks_speak_for_is_evidence(
     net: GainNet,
     monkeypatch: pytest.MonkeyPatch,
     squashed: float,
-    evidence: float,
+    log_odds: float,
     verdict: str,
     told: bool,
 ) -> None:
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
-    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, evidence=evidence)
+    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, log_odds=log_odds)
     monkeypatch.setattr(identification, "seek", lambda *_: None)
     monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
@@ -244,3 +244,41 @@ def test_a_compressor_that_both_networks_speak_for_is_evidence(
     assert found.dynamics is not None
     assert found.dynamics.verdict == verdict
     assert found.compressor == (fit if told else None)
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "share", "looked_beyond", "is_sure"),
+    [
+        (2.0, 0.9, True, True),
+        (1.0, 0.9, True, False),  # not squashed after all
+        (2.0, 0.7, True, False),  # which one is the question
+        (2.0, 0.9, False, False),  # the others were never asked
+    ],
+)
+def test_what_speaks_for_any_compressor_speaks_for_the_known_ones(
+    net: GainNet,
+    monkeypatch: pytest.MonkeyPatch,
+    log_odds: float,
+    share: float,
+    looked_beyond: bool,
+    is_sure: bool,
+) -> None:
+    params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    named = Identification(
+        profile="mine",
+        probability=0.2 * share,
+        squashed=0.2,
+        known=0.2 * share,
+        params=params,
+        searched=looked_beyond,
+    )
+    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, log_odds=log_odds)
+    monkeypatch.setattr(identification, "seek", lambda *_: named)
+    monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={"mine": params})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    found = analyze(ArraySource(samples, 8_000), net=with_judgement(net, LINE - 1.3, -5.0), suspects=suspects)
+    assert found.dynamics is not None
+    assert found.identification is not None
+    assert found.identification.is_usable is is_sure
+    assert (found.compressor is None) is (is_sure or found.dynamics.verdict == "none")

@@ -10,7 +10,7 @@ import pytest
 
 from unsquash.analysis.candidates import LEAD_S, LEAD_STEP_SAMPLES, stepped_level
 from unsquash.analysis.excerpts import EXCERPTS, Excerpt, read_excerpts
-from unsquash.analysis.identification import identify
+from unsquash.analysis.identification import Identification, identify
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
 from unsquash.audio import ArraySource
@@ -128,3 +128,21 @@ def test_places_and_compressors_correspond() -> None:
 def test_a_recording_too_quiet_for_any_threshold_is_no_error(oracle: type[Oracle]) -> None:
     oracle.truth = compressor_at(np.full(6, 0.4), smoothed=True)
     assert -200.0 <= identify(heard_by(oracle, 1e-9), {}).params.threshold_db <= 0.0
+
+
+def test_what_is_known_otherwise_leaves_the_known_ones_their_shares() -> None:
+    params = CompressorParams(threshold_db=-20.0, ratio=4.0)
+    found = Identification(profile="one", probability=0.1, squashed=0.25, known=0.2, params=params)
+    surer = found.given(0.5)
+    assert (surer.squashed, surer.known, surer.probability) == pytest.approx((0.5, 0.4, 0.2))
+    assert found.given(0.2) == found
+    alone = replace(found, searched=False)
+    assert alone.given(0.5) == alone
+
+
+def test_others_were_looked_for_or_not(oracle: type[Oracle]) -> None:
+    oracle.truth = KNOWN["thirty/21"]
+    assert identify(heard_by(oracle), KNOWN).searched
+    assert not identify(heard_by(oracle), KNOWN, search=False).searched
+    oracle.truth = NOTHING
+    assert not identify(heard_by(oracle), KNOWN).searched

@@ -8,7 +8,7 @@ import torch
 
 from unsquash.analysis.candidates import LEAD_STEP_SAMPLES, candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.listening import TEMPER, Listener, added
+from unsquash.analysis.listening import NOTHING_LOG_ODDS, TEMPER, Listener, added, log_odds_of
 from unsquash.analysis.space import NOTHING
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet, ProfileNetConfig
@@ -71,3 +71,11 @@ def test_several_excerpts_say_less_than_their_sum() -> None:
     one = np.array([1.0, -2.0])
     np.testing.assert_allclose(added([one]), one)
     np.testing.assert_allclose(added([one] * 6), 6.0**TEMPER * one)
+
+
+def test_what_evidence_must_make_up_for_grows_as_it_does() -> None:
+    one = np.array([NOTHING_LOG_ODDS + 1.0])
+    assert log_odds_of(float(one[0]), 1) == pytest.approx(1.0)
+    for count in (2, 6):
+        several = float(added([one] * count)[0])
+        assert log_odds_of(several, count) == pytest.approx(count**TEMPER)

@@ -37,7 +37,7 @@ def test_words(dynamics, ceiling_dbfs, expected, squashed):
 
 
 @pytest.mark.parametrize("verdict", ["none", "limited"])
-@pytest.mark.parametrize(("probability", "words"), [(0.9, ("compressed",)), (0.8, None)])
+@pytest.mark.parametrize(("probability", "words"), [(0.9, ("compressed",)), (0.79, None)])
 def test_a_compressor_known_by_name_is_the_verdict(verdict, probability, words):
     judged = Dynamics(verdict=verdict, confidence=0.9, mean_gain_reduction_db=1.0, max_gain_reduction_db=2.0)
     found = Identification(

@@ -96,7 +96,7 @@ def _searched(
     """
     from unsquash.analysis.dynamics import estimate
     from unsquash.analysis.fitting import fit_compressor
-    from unsquash.analysis.identification import is_invertible, seek
+    from unsquash.analysis.identification import is_invertible, seek, tried
     from unsquash.analysis.listening import listen
     from unsquash.nets.device import operations_in
 
@@ -104,14 +104,21 @@ def _searched(
         listeners = listen(source, suspects.net)
         identification = seek(source, listeners, suspects.known)
         log_odds = 0.0 if identification is None else identification.log_odds
-        dynamics = seen.dynamics(log_odds)
-        is_known = identification is not None and identification.is_usable
-        fitted = None
-        if listeners and not is_known and dynamics.verdict != "limited" and seen.may_be_compressed:
+        dynamics, fitted = seen.dynamics(log_odds), None
+        if identification is not None and identification.is_usable:
+            return replace(found, dynamics=dynamics, identification=identification)
+        if listeners and dynamics.verdict != "limited" and seen.may_be_compressed:
             estimates_db = [estimate(one.excerpt.samples, seen.hearing, net) for one in listeners]
             fitted = fit_compressor(listeners, estimates_db)
     if fitted is not None:
-        dynamics = seen.dynamics(max(log_odds, fitted.log_odds))
-        if dynamics.verdict != "compressed" or not is_invertible(source, fitted.params):
+        log_odds = max(log_odds, fitted.log_odds)
+        dynamics = seen.dynamics(log_odds)
+    if dynamics.verdict != "compressed":
+        fitted = None
+    elif identification is not None and log_odds > 0.0:
+        identification = tried(source, identification.given(dynamics.confidence))
+        if identification.is_usable:
             fitted = None
+    if fitted is not None and not is_invertible(source, fitted.params):
+        fitted = None
     return replace(found, dynamics=dynamics, identification=identification, compressor=fitted)

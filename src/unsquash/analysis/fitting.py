@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unsquash.analysis.candidates import FRAME_SAMPLES
-from unsquash.analysis.listening import Listener, added, middle_one, peak_dbfs
+from unsquash.analysis.listening import Listener, added, log_odds_of, middle_one, peak_dbfs
 from unsquash.analysis.searching import Scorer, search
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.curve_kernels import Float32Array
@@ -38,10 +38,6 @@ USUAL_DB, USUAL_RATIO = (-4.0, 8.0), (3.5, 0.6)
 SETTLED_FRAMES = 172
 """The first second of an excerpt does not count: the compressor's state where it begins is only guessed."""
 
-NOTHING_LOG_ODDS = 11.0
-"""What the evidence has to make up for, as in `identification`, where fewer are looked at and none is led by
-the estimate. Of 57 untouched pieces of held-out artists none has more than 10.0."""
-
 _LEAST_VARIANCE = 1e-6
 
 
@@ -53,19 +49,13 @@ class CompressorFit:
         params: its settings, for the recording at its present level.
         agreement: correlation of its gain with the gain network's, 0…1, energy-weighted, in dB.
         amount: slope of its gain regressed on the network's; 1 where both are of the same size.
-        evidence: ln of how much more likely the recording is to the profile network if this compressor made
-            it than if nothing was done.
+        log_odds: that any compressor was at work, as far as the profile network knows.
     """
 
     params: CompressorParams
     agreement: float
     amount: float
-    evidence: float
-
-    @property
-    def log_odds(self) -> float:
-        """That any compressor was at work."""
-        return self.evidence - NOTHING_LOG_ODDS
+    log_odds: float
 
     @property
     def times_ms(self) -> tuple[float, float]:
@@ -115,7 +105,7 @@ def fit_compressor(
         params=dataclasses.replace(found.params, link="max"),
         agreement=float(np.clip(alike.correlation[0], 0.0, 1.0)),
         amount=float(alike.slope[0]),
-        evidence=float(heard[0]),
+        log_odds=log_odds_of(float(heard[0]), len(listeners)),
     )
 
 

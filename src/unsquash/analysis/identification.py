@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unsquash.analysis.listening import Listener, middle_one, peak_dbfs, pooled
+from unsquash.analysis.listening import Listener, log_odds_of, middle_one, peak_dbfs, pooled
 from unsquash.analysis.searching import Scorer, shifted, softmax
 from unsquash.analysis.searching import search as search_settings
 from unsquash.audio import AudioSource
@@ -32,14 +32,10 @@ UNCHANGED_SHARE = 0.8
 
 KEPT, KEPT_CLOSELY = 36, 5
 
-NOTHING_LOG_ODDS = 9.0
-"""What the evidence for a compressor has to make up for: releases that count as untouched were compressed
-somewhere. Calibrated on held-out artists, where it is between -3 and 10 for untouched tracks."""
-
 SEARCHED_FROM = 5.0
 """Evidence from which on compressors are looked for beyond the known ones."""
 
-KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.85, 0.97
+KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.8, 0.96
 """From here on a known compressor is taken for granted, at its own level or with the level changed since."""
 
 FARTHEST_OFFSET_DB = 12.0
@@ -59,6 +55,7 @@ class Identification:
         squashed: probability that any compressor was at work, 0…1.
         params: its settings, for the recording at its present level.
         offset_db: by how much the level was changed after a known compressor.
+        searched: others than the known ones were looked for, too.
         invertible: the exact inverse was tried on the whole recording, or need not be.
     """
 
@@ -68,6 +65,7 @@ class Identification:
     known: float
     params: CompressorParams
     offset_db: float = 0.0
+    searched: bool = True
     invertible: bool = True
 
     @property
@@ -75,6 +73,21 @@ class Identification:
         """That any compressor was at work."""
         odds = min(max(self.squashed, _LEAST_PROBABILITY), 1.0 - _LEAST_PROBABILITY)
         return math.log(odds / (1.0 - odds))
+
+    def given(self, squashed: float) -> Identification:
+        """Return what is known of it if any compressor was at work with at least this probability, 0…1.
+
+        Unchanged where nothing but the known ones was looked at: they must not gain from what others did.
+        """
+        if not self.searched or squashed <= self.squashed:
+            return self
+        scale = squashed / max(self.squashed, _LEAST_PROBABILITY)
+        return dataclasses.replace(
+            self,
+            squashed=squashed,
+            known=min(1.0, scale * self.known),
+            probability=min(1.0, scale * self.probability),
+        )
 
     @property
     def is_sure(self) -> bool:
@@ -100,14 +113,13 @@ class Suspects:
 def seek(
     source: AudioSource, listeners: Sequence[Listener], known: Mapping[str, CompressorParams]
 ) -> Identification | None:
-    """Look for the compressor of a recording; None if there is nothing to listen to or to look for.
+    """Look for the compressor of a recording; None if there is nothing to listen to or to look for."""
+    return tried(source, identify(listeners, known)) if listeners and known else None
 
-    A known one that is sure is inverted once over all of the recording, to see whether that is stable.
-    """
-    if not listeners or not known:
-        return None
-    found = identify(listeners, known)
-    if not found.is_sure:
+
+def tried(source: AudioSource, found: Identification) -> Identification:
+    """Invert a known compressor that is sure over all of the recording, to see whether that is stable."""
+    if not found.is_usable:
         return found
     linked = dataclasses.replace(found, params=dataclasses.replace(found.params, link="max"))
     return dataclasses.replace(linked, invertible=is_invertible(source, linked.params))
@@ -147,7 +159,8 @@ def identify(
         found = search_settings(
             few, all_of_them, peak_dbfs(listeners), np.random.default_rng(seed), least=least
         )
-    shares = softmax(np.array([NOTHING_LOG_ODDS, named.evidence, found.evidence if found else -np.inf]))
+    evidence = (named.evidence, found.evidence if found else -np.inf)
+    shares = softmax(np.array([0.0, *(log_odds_of(one, len(listeners)) for one in evidence)]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])
     if found is not None and (is_other > is_known or not known):
         return Identification(
@@ -170,6 +183,7 @@ def identify(
         known=is_known,
         params=params,
         offset_db=offset_db,
+        searched=found is not None,
     )
 
 
