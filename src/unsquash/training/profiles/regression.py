@@ -91,6 +91,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.places)
 
+    def without_waveform(self) -> Examples:
+        """Return them for encoders that do not see the waveform, which takes most of the memory."""
+        return dataclasses.replace(self, waveform=self.waveform[..., :0])
+
     def views(self, rows: npt.NDArray[np.int64]) -> Views:
         """Return what encoders see of some of them."""
         return Views(
@@ -124,7 +128,7 @@ class Maker:
             excerpt = squash(piece, params, protocol)
             if rng.random() < NOISE_SHARE:
                 excerpt = add_noise(excerpt, rng.uniform(*NOISE_SNR_DB), rng)
-            made.append(self._look(excerpt.squashed, params, from_rest=protocol == "paper"))
+            made.append(self.look(excerpt.squashed, params, from_rest=protocol == "paper"))
         return Examples.of(made)
 
     def asked(self, group: Group, protocol: Protocol, count: int, rng: np.random.Generator) -> Examples:
@@ -134,9 +138,10 @@ class Maker:
         made = squash(draw_piece(self._mixer, rng, protocol, before), params, protocol, before)
         pieces = np.split(np.concatenate([made.lead, made.squashed], axis=1), count, axis=1)
         heard = [piece for piece in pieces if np.abs(piece).max() > SILENCE]
-        return Examples.of([self._look(piece, params, from_rest=made.from_rest) for piece in heard])
+        return Examples.of([self.look(piece, params, from_rest=made.from_rest) for piece in heard])
 
-    def _look(self, squashed: Float64Array, params: CompressorParams, *, from_rest: bool) -> Examples:
+    def look(self, squashed: Float64Array, params: CompressorParams, *, from_rest: bool) -> Examples:
+        """Look at an excerpt, made by a compressor that is to be found."""
         peak = float(np.abs(squashed).max())
         samples = torch.from_numpy(np.ascontiguousarray(squashed / peak, dtype=np.float32))
         with torch.inference_mode():

@@ -75,18 +75,19 @@ def restore_every_way(
     searched = identify(listeners, {})
     ways = {
         "nothing": squashed,
-        "true settings": _inverted(squashed, truth),
-        "classified": _inverted(squashed, named.params),
-        "searched": _inverted(squashed, searched.params),
-        "neural": _restored(squashed, RestoreOptions(method="neural")),
-        "auto": _restored(squashed, RestoreOptions()),
+        "true settings": inverted(squashed, truth),
+        "classified": inverted(squashed, named.params),
+        "searched": inverted(squashed, searched.params),
+        "neural": restored(squashed, RestoreOptions(method="neural")),
+        "auto": restored(squashed, RestoreOptions()),
     }
     if delimiter is not None:
-        ways["De-limiter"] = _restored(squashed, RestoreOptions(method="neural", model=delimiter))
+        ways["De-limiter"] = restored(squashed, RestoreOptions(method="neural", model=delimiter))
     return ways
 
 
-def _restored(squashed: Float64Array, options: RestoreOptions) -> Float64Array:
+def restored(squashed: Float64Array, options: RestoreOptions) -> Float64Array:
+    """Restore as the program would."""
     source = ArraySource(squashed, SAMPLE_RATE)
     net = network_on(options.device, options.model)
     suspects = suspects_of(options.device, options.profile_set) if options.method == "auto" else None
@@ -98,7 +99,7 @@ def _restored(squashed: Float64Array, options: RestoreOptions) -> Float64Array:
     return np.concatenate(list(blocks), axis=1).astype(np.float64)
 
 
-def _inverted(squashed: Float64Array, params: CompressorParams) -> Float64Array:
+def inverted(squashed: Float64Array, params: CompressorParams) -> Float64Array:
     """Invert; what has no stable inverse is left as it is, as `auto` would."""
     try:
         return invert(squashed, SAMPLE_RATE, dataclasses.replace(params, link="max")).samples

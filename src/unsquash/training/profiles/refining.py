@@ -1,0 +1,140 @@
+"""What a search adds to a regression: `python -m unsquash.training.profiles.refining RECIPE` and places.
+
+A regressor (`encoders`) is trained as in `regression`; then recordings of held-out artists, compressed by the
+published sets, are restored by the exact inverse of what it says, by that of settings searched for, and by
+the gain network. Which sets there are is known to none of the three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unsquash.analysis.identification import identify
+from unsquash.analysis.listening import Listener, listen
+from unsquash.analysis.space import LOWEST, NOTHING, compressor_at
+from unsquash.audio import ArraySource
+from unsquash.dsp.compressor import CompressorParams, compress
+from unsquash.dsp.profiles import load_profile_set
+from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
+from unsquash.options import DEFAULT_MODEL, PROFILE_MODEL, RestoreOptions
+from unsquash.training.corpus import SAMPLE_RATE, Track, load_corpus
+from unsquash.training.profiles.encoders import Regressor
+from unsquash.training.profiles.regression import (
+    COMPRESSORS_PER_PIECE,
+    DB_PER_UNIT,
+    Examples,
+    Maker,
+    settled,
+    train,
+)
+from unsquash.training.profiles.restoring import (
+    FILE_S,
+    LEVEL_CHANGE_DB,
+    Ways,
+    draw_original,
+    inverted,
+    measure,
+    restored,
+)
+from unsquash.training.profiles.train import load_profile_recipe
+from unsquash.units import Float64Array, db_to_linear
+from unsquash.weights import load_gain_net, load_profile_net
+
+
+def regressed(
+    net: Regressor, maker: Maker, listeners: Sequence[Listener], *, from_rest: bool
+) -> CompressorParams:
+    """Return the settings that a regressor finds in all excerpts of a recording, gain smoothing included."""
+    seen = Examples.of([maker.look(one.excerpt.samples, NOTHING, from_rest=from_rest) for one in listeners])
+    with torch.inference_mode():
+        posterior = net(seen.views(np.arange(len(seen))))
+    place, _ = settled(posterior, seen.peak_dbfs)
+    found = compressor_at(np.clip(place, 0.0, 1.0), smoothed=True)
+    threshold_db = float(LOWEST[0] + DB_PER_UNIT * place[0])
+    return dataclasses.replace(found, threshold_db=min(0.0, max(-120.0, threshold_db)))
+
+
+def ways(
+    squashed: Float64Array, net: Regressor, maker: Maker, profile_net: ProfileNet, *, from_rest: bool
+) -> Ways:
+    """Restore by regressed settings, by settings searched for, by the gain network, and not at all.
+
+    Shape:
+        squashed and all results: `(C, T)`.
+    """
+    listeners = listen(ArraySource(squashed, SAMPLE_RATE), profile_net)
+    return {
+        "nothing": squashed,
+        "regressed": inverted(squashed, regressed(net, maker, listeners, from_rest=from_rest)),
+        "searched": inverted(squashed, identify(listeners, {}).params),
+        "neural": restored(squashed, RestoreOptions(method="neural")),
+    }
+
+
+def compare(
+    net: Regressor, maker: Maker, tracks: Sequence[Track], group: str, protocol: str, count: int
+) -> dict[str, float]:
+    """Return the mean SI-SDR in dB of every way, over so many recordings of one kind."""
+    known, profile_net = list(load_profile_set(group).values()), load_profile_net(PROFILE_MODEL)
+    rng = np.random.default_rng(5)
+    length = EXCERPT_SAMPLES if protocol == "paper" else round(FILE_S * SAMPLE_RATE)
+    rows = []
+    for _ in range(count):
+        original = draw_original(tracks, length, rng)
+        params = dataclasses.replace(known[int(rng.integers(len(known)))], link="max")
+        change_db = 0.0 if protocol == "paper" else rng.uniform(-LEVEL_CHANGE_DB, LEVEL_CHANGE_DB)
+        squashed = compress(original, SAMPLE_RATE, params).samples * db_to_linear(change_db)
+        restored_by = ways(squashed, net, maker, profile_net, from_rest=protocol == "paper")
+        rows.append({way: measure(original, samples)["si_sdr_db"] for way, samples in restored_by.items()})
+    return {way: round(float(np.mean([row[way] for row in rows])), 2) for way in rows[0]}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m unsquash.training.profiles.refining", description=__doc__
+    )
+    parser.add_argument("recipe", type=Path, help="of a profile network: who is held out, and the seed")
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
+    parser.add_argument("--examples", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--count", type=int, default=12, help="recordings per line of the table")
+    parser.add_argument("--sets", default="five,thirty")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    recipe = load_profile_recipe(options.recipe)
+    corpus = load_corpus(options.audio, options.cache, validation_artists=recipe.validation_artists)
+    judge, rng = load_gain_net(DEFAULT_MODEL), np.random.default_rng(recipe.seed)
+    maker = Maker([track for track in corpus if track.part == "train"], judge)
+    pieces = -(-options.examples // COMPRESSORS_PER_PIECE)
+    examples = Examples.of([maker.varied(rng).without_waveform() for _ in range(pieces)])
+    net = train(
+        "all but the waveform",
+        examples,
+        bands=judge.config.mel_bands,
+        steps=options.steps,
+        seed=recipe.seed,
+    )
+    results = {}
+    for group in options.sets.split(","):
+        for kind in ("mix", "speech"):
+            tracks = [track for track in corpus if track.kind == kind and track.part == "validation"]
+            for protocol in ("paper", "file"):
+                name = f"{group}, {kind}, {protocol}"
+                results[name] = compare(net, maker, tracks, group, protocol, options.count)
+                print(name, results[name], flush=True)
+    options.out.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
