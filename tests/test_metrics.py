@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unsquash.audio import ArraySource
-from unsquash.dsp.loudness import LoudnessMeter, TruePeakMeter
+from unsquash.dsp.loudness import LoudnessMeter
+from unsquash.dsp.true_peak import TruePeakMeter
 from unsquash.errors import OptionError
 from unsquash.metrics import (
     Comparison,

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from unsquash.analysis.levels import Levels, LevelsMeter, dynamic_range_db
-from unsquash.dsp.loudness import LoudnessMeter, TruePeakMeter
+from unsquash.dsp.loudness import LoudnessMeter
+from unsquash.dsp.true_peak import TruePeakMeter
 from unsquash.units import Float64Array
 
 RATE = 44_100

@@ -12,7 +12,8 @@ import pyloudnorm
 import pytest
 import soundfile
 
-from unsquash.dsp.loudness import LoudnessMeter, TruePeakMeter, channel_weights
+from unsquash.dsp.loudness import LoudnessMeter, channel_weights
+from unsquash.dsp.true_peak import TAPS, TruePeakMeter, _phases
 from unsquash.errors import OptionError, UnsupportedAudioError
 from unsquash.units import Float64Array
 
@@ -51,6 +52,22 @@ def phrases(
     levels = rng.uniform(-50.0, -6.0, 2 + int(seconds / phrase_s))
     gain = np.repeat(10.0 ** (levels / 20.0), round(phrase_s * sample_rate))[:frames]
     return pink * gain * (0.3 / np.std(pink))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("block", [100, 5_000])
+def test_no_place_that_could_be_the_peak_is_passed_over(seed: int, block: int) -> None:
+    rng = np.random.default_rng(seed)
+    samples = phrases(rng, 2, RATE, 1.0, phrase_s=0.01).astype(np.float32)
+    between = [
+        np.abs(np.convolve(np.pad(channel, TAPS), phase[::-1])).max()
+        for channel in samples
+        for phase in _phases(4)
+    ]
+    expected = max(float(np.abs(samples).max()), *map(float, between))
+    assert expected > np.abs(samples).max()
+    found = true_peak(samples.astype(np.float64), RATE, block)
+    assert found == pytest.approx(20.0 * np.log10(expected), abs=1e-5)
 
 
 # EBU Tech 3341, table 1, cases 1 to 5.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unsquash.dsp.loudness import LoudnessMeter, TruePeakMeter
+from unsquash.dsp.loudness import LoudnessMeter
+from unsquash.dsp.true_peak import TruePeakMeter
 from unsquash.units import Float64Array, FloatArray, linear_to_db
 
 DR_BLOCK_S = 3

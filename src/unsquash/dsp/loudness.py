@@ -1,11 +1,10 @@
-"""Loudness and true peak of a stream of any length, in constant time per block.
+"""Loudness of a stream of any length, in constant time per block.
 
 Loudness keeps one number per 100 ms (ten hours: 3 MB), because both gates depend on the whole recording.
 
 ```
 block ──► K-weighting ──► energy per 100 ms hop ──┬─ 4 hops  = gating block ──► integrated (BS.1770)
           per channel     channels weighted       └─ 30 hops = short term   ──► range (EBU Tech 3342)
-block ──► polyphase interpolation to ≥ 192 kHz ──► true peak (BS.1770 annex 2)
 ```
 
 Channels are taken in the order of a WAV file: mono; L R; L R C; L R C S; L R C Ls Rs; L R C LFE Ls Rs;
@@ -16,13 +15,12 @@ from __future__ import annotations
 
 import math
 from array import array
-from functools import cache
 
 import numpy as np
 
 from unsquash.dsp.jit import compiled
 from unsquash.errors import OptionError, UnsupportedAudioError
-from unsquash.units import Float64Array, FloatArray, linear_to_db
+from unsquash.units import Float64Array, FloatArray
 
 HOPS_PER_SECOND = 10
 GATING_HOPS = 4
@@ -33,11 +31,6 @@ RANGE_GATE_LU = -20.0
 RANGE_PERCENTILES = (10.0, 95.0)
 LUFS_OFFSET = -0.691
 MIN_RATE = 4_000  # the K-weighting's shelf at 1.5 kHz needs room
-
-TRUE_PEAK_RATE = 192_000
-TAPS = 32
-KAISER_BETA = 9.0
-PLACES = 1024  # interpolated in one go
 
 _CHANNEL_WEIGHTS: dict[int, tuple[float, ...]] = {
     1: (1.0,),
@@ -213,85 +206,3 @@ def _lufs(power: float) -> float:
 
 def _ratio(level_lu: float) -> float:
     return float(10.0 ** (level_lu / 10.0))
-
-
-def _oversampling(sample_rate: int) -> int:
-    """Return the factor that reaches 192 kHz, and at least 4 below 96 kHz."""
-    return max(4 if sample_rate < TRUE_PEAK_RATE // 2 else 1, math.ceil(TRUE_PEAK_RATE / sample_rate))
-
-
-@cache
-def _phases(factor: int) -> FloatArray:
-    """Return the Kaiser-windowed sinc that interpolates at 1/factor … (factor - 1)/factor of a sample.
-
-    Shape:
-        `(factor - 1, TAPS)`; tap k weighs the sample k - (TAPS / 2 - 1) after the earlier neighbour.
-    """
-    at = np.arange(1, factor)[:, None] / factor
-    distance = at - (np.arange(TAPS) - (TAPS // 2 - 1))
-    window = np.i0(KAISER_BETA * np.sqrt(1.0 - (2.0 * distance / TAPS) ** 2)) / np.i0(KAISER_BETA)
-    return (np.sinc(distance) * window).astype(np.float32)
-
-
-@compiled
-def _peak_between(x: FloatArray, phases: FloatArray) -> float:
-    """Return the largest magnitude of every phase at every place in `x` where all taps find samples.
-
-    The loop over places is innermost and short enough to stay in the cache, so that it vectorises.
-    """
-    peak = np.float32(0.0)
-    places = x.shape[0] - TAPS + 1
-    y = np.empty(PLACES, np.float32)
-    for start in range(0, places, PLACES):
-        count = min(PLACES, places - start)
-        for phase in phases:
-            y[:] = 0.0
-            for k in range(TAPS):
-                weight = phase[k]
-                part = x[start + k : start + k + count]
-                for n in range(count):
-                    y[n] += weight * part[n]
-            for n in range(count):
-                peak = max(peak, abs(y[n]))
-    return float(peak)
-
-
-class TruePeakMeter:
-    """Peak between the samples, found by interpolation to at least 192 kHz.
-
-    The signal is taken as silent before it begins and after it ends. The samples themselves count, so
-    the true peak is never below the sample peak.
-
-    Source:
-        ITU-R BS.1770-4, annex 2, with a 32-tap Kaiser-windowed sinc per phase instead of its 12 taps.
-    """
-
-    def __init__(self, sample_rate: int, channels: int) -> None:
-        if sample_rate < 1:
-            raise OptionError(f"a sample rate of {sample_rate} Hz is impossible")
-        self._phases = _phases(_oversampling(sample_rate))
-        self._sample_peak = 0.0
-        self._between_peak = 0.0
-        self._recent: FloatArray = np.zeros((channels, TAPS - 1), np.float32)
-
-    def push(self, block: FloatArray) -> None:
-        """Measure the next samples.
-
-        Shape:
-            block: `(C, t)`, any t.
-        """
-        if block.shape[1]:
-            self._sample_peak = max(self._sample_peak, float(block.max()), -float(block.min()))
-            samples = np.concatenate((self._recent, block.astype(np.float32)), axis=1)
-            self._between_peak = max(self._between_peak, self._interpolated_peak(samples))
-            self._recent = samples[:, 1 - TAPS :].copy()
-
-    def _interpolated_peak(self, samples: FloatArray) -> float:
-        if not len(self._phases):
-            return 0.0
-        return max(_peak_between(channel, self._phases) for channel in samples)
-
-    def true_peak_dbtp(self) -> float | None:
-        """Return the true peak so far, as if the stream ended here, or None for silence."""
-        tail = self._interpolated_peak(np.pad(self._recent, ((0, 0), (0, TAPS - 1))))
-        return linear_to_db(max(self._sample_peak, self._between_peak, tail))

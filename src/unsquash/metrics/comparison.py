@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unsquash.audio import AudioSource
-from unsquash.dsp.loudness import LoudnessMeter, TruePeakMeter
+from unsquash.dsp.loudness import LoudnessMeter
+from unsquash.dsp.true_peak import TruePeakMeter
 from unsquash.errors import OptionError
 from unsquash.metrics.running import GainMeter, LogMelMeter, Moments, energy, energy_ratio_db
 from unsquash.units import FloatArray
