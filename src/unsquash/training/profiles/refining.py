@@ -7,11 +7,9 @@ the gain network. Which sets there are is known to none of the three.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,6 +29,7 @@ from unsquash.training.profiles.regression import (
     DB_PER_UNIT,
     Examples,
     Maker,
+    regression_parser,
     settled,
     train,
 )
@@ -98,18 +97,9 @@ def compare(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m unsquash.training.profiles.refining", description=__doc__
-    )
-    parser.add_argument("recipe", type=Path, help="of a profile network: who is held out, and the seed")
-    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
-    parser.add_argument("--examples", type=int, default=6000)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser = regression_parser("refining", __doc__, examples=6000, steps=3000)
     parser.add_argument("--count", type=int, default=12, help="recordings per line of the table")
     parser.add_argument("--sets", default="five,thirty")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     recipe = load_profile_recipe(options.recipe)

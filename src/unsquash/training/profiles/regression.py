@@ -8,11 +8,11 @@ best answer that is always the same.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import math
 import time
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,19 +243,23 @@ def spread(recordings: Sequence[Examples], group: Group) -> float:
     return float(np.var([in_units(one.truth, group) for one in recordings], axis=0).mean())
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m unsquash.training.profiles.regression", description=__doc__
-    )
+def regression_parser(module: str, description: str | None, *, examples: int, steps: int) -> ArgumentParser:
+    """Make a parser of what every command that trains a regressor is told, with these defaults."""
+    parser = ArgumentParser(prog=f"python -m unsquash.training.profiles.{module}", description=description)
     parser.add_argument("recipe", type=Path, help="of a profile network: who is held out, and the seed")
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
-    parser.add_argument("--examples", type=int, default=4000)
-    parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--asked", type=int, default=120, help="recordings of every kind")
+    parser.add_argument("--examples", type=int, default=examples)
+    parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = regression_parser("regression", __doc__, examples=4000, steps=1200)
+    parser.add_argument("--asked", type=int, default=120, help="recordings of every kind")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     recipe = load_profile_recipe(options.recipe)
