@@ -45,9 +45,9 @@ def _peak_between(x: FloatArray, phases: FloatArray, reach: float, known: float)
         x: one channel.
         phases: as from `_phases`.
         reach: how many times the largest sample they can return at most.
-        known: a peak known already, returned at least; places that cannot exceed it are passed over.
+        known: a peak known already; places that cannot exceed it are passed over and count nothing.
     """
-    peak = np.float32(known)
+    peak = np.float32(0.0)
     places = x.shape[0] - TAPS + 1
     y = np.empty(PLACES, np.float32)
     for start in range(0, places, PLACES):
@@ -55,7 +55,7 @@ def _peak_between(x: FloatArray, phases: FloatArray, reach: float, known: float)
         largest = np.float32(0.0)
         for n in range(start, start + count + TAPS - 1):
             largest = max(largest, abs(x[n]))
-        if largest * reach <= peak:
+        if largest * reach <= max(known, float(peak)):
             continue
         for phase in phases:
             y[:] = 0.0
@@ -84,8 +84,7 @@ class TruePeakMeter:
             raise OptionError(f"a sample rate of {sample_rate} Hz is impossible")
         self._phases = _phases(_oversampling(sample_rate))
         self._reach = 1.0001 * float(np.abs(self._phases).sum(axis=1).max(initial=0.0))
-        self._sample_peak = 0.0
-        self._between_peak = 0.0
+        self._peak = 0.0
         self._recent: FloatArray = np.zeros((channels, TAPS - 1), np.float32)
 
     def push(self, block: FloatArray) -> None:
@@ -95,20 +94,18 @@ class TruePeakMeter:
             block: `(C, t)`, any t.
         """
         if block.shape[1]:
-            self._sample_peak = max(self._sample_peak, float(block.max()), -float(block.min()))
+            self._peak = max(self._peak, float(block.max()), -float(block.min()))
             samples = np.concatenate((self._recent, block.astype(np.float32)), axis=1)
-            self._between_peak = max(self._between_peak, self._interpolated_peak(samples))
+            self._peak = self._peak_with(samples)
             self._recent = samples[:, 1 - TAPS :].copy()
 
-    def _interpolated_peak(self, samples: FloatArray) -> float:
-        if not len(self._phases):
-            return 0.0
-        peak = max(self._sample_peak, self._between_peak)
+    def _peak_with(self, samples: FloatArray) -> float:
+        """Return the peak so far, or between these samples if that is larger."""
+        peak = self._peak
         for channel in samples:
-            peak = _peak_between(channel, self._phases, self._reach, peak)
+            peak = max(peak, _peak_between(channel, self._phases, self._reach, peak))
         return peak
 
     def true_peak_dbtp(self) -> float | None:
         """Return the true peak so far, as if the stream ended here, or None for silence."""
-        tail = self._interpolated_peak(np.pad(self._recent, ((0, 0), (0, TAPS - 1))))
-        return linear_to_db(max(self._sample_peak, self._between_peak, tail))
+        return linear_to_db(self._peak_with(np.pad(self._recent, ((0, 0), (0, TAPS - 1)))))
