@@ -77,6 +77,33 @@ def test_an_unknown_one_is_searched_for(oracle: type[Oracle]) -> None:
     assert found.params.ratio == pytest.approx(oracle.truth.ratio, rel=0.3)
 
 
+@pytest.mark.parametrize(
+    ("truth", "sharpness", "several"), [("thirty/21", 100.0, False), ("thirty/14", 5.0, True)]
+)
+def test_the_known_ones_are_listed_and_add_up(
+    oracle: type[Oracle], truth: str, sharpness: float, several: bool
+) -> None:
+    oracle.sharpness = sharpness
+    oracle.truth = KNOWN[truth]
+    found = identify(heard_by(oracle), KNOWN, search=not several)
+    shares = list(found.profiles.values())
+    assert next(iter(found.profiles)) == truth == found.profile
+    assert shares == sorted(shares, reverse=True)
+    assert (len(shares) > 1) == several
+    assert shares[0] == found.probability
+    assert sum(shares) == pytest.approx(found.known, abs=0.03)
+    assert found.known <= found.squashed
+
+
+def test_what_was_searched_for_leaves_the_list(oracle: type[Oracle]) -> None:
+    oracle.sharpness = 40.0
+    oracle.truth = compressor_at(np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3]), smoothed=True)
+    found = identify(heard_by(oracle), KNOWN)
+    assert found.profile is None
+    assert 0.0 < sum(found.profiles.values()) <= found.known < found.probability
+    assert identify(heard_by(oracle), {}).profiles == {}
+
+
 def test_nothing_done_is_no_compressor(oracle: type[Oracle]) -> None:
     oracle.truth = NOTHING
     found = identify(heard_by(oracle), KNOWN)
@@ -132,8 +159,11 @@ def test_a_recording_too_quiet_for_any_threshold_is_no_error(oracle: type[Oracle
 
 def test_what_is_known_otherwise_leaves_the_known_ones_their_shares() -> None:
     params = CompressorParams(threshold_db=-20.0, ratio=4.0)
-    found = Identification(profile="one", probability=0.1, squashed=0.25, known=0.2, params=params)
+    found = Identification(
+        profile="one", probability=0.1, squashed=0.25, known=0.2, params=params, profiles={"one": 0.1}
+    )
     surer = found.given(0.5)
+    assert surer.profiles == pytest.approx({"one": 0.2})
     assert (surer.squashed, surer.known, surer.probability) == pytest.approx((0.5, 0.4, 0.2))
     assert found.given(0.2) == found
     alone = replace(found, searched=False)

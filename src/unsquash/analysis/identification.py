@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,6 +41,9 @@ KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.8, 0.96
 FARTHEST_OFFSET_DB = 12.0
 """So much of a change is believed."""
 
+LEAST_SHARE = 1e-3
+"""Of what the known ones have together; below it one of them is not listed."""
+
 _LEAST_PROBABILITY = 1e-9
 
 
@@ -57,6 +60,8 @@ class Identification:
         offset_db: by how much the level was changed after a known compressor.
         searched: others than the known ones were looked for, too.
         invertible: the exact inverse was tried on the whole recording, or need not be.
+        profiles: how probable each known compressor is, best first, but those that are all but impossible.
+            The rest is for another one, `squashed` − `known`, and for none, 1 − `squashed`.
     """
 
     profile: str | None
@@ -67,6 +72,7 @@ class Identification:
     offset_db: float = 0.0
     searched: bool = True
     invertible: bool = True
+    profiles: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def log_odds(self) -> float:
@@ -87,6 +93,7 @@ class Identification:
             squashed=squashed,
             known=min(1.0, scale * self.known),
             probability=min(1.0, scale * self.probability),
+            profiles={name: min(1.0, scale * one) for name, one in self.profiles.items()},
         )
 
     @property
@@ -162,6 +169,7 @@ def identify(
     evidence = (named.evidence, found.evidence if found else -np.inf)
     shares = softmax(np.array([0.0, *(log_odds_of(one, len(listeners)) for one in evidence)]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])
+    profiles = named.shares(is_known)
     if found is not None and (is_other > is_known or not known):
         return Identification(
             profile=None,
@@ -169,21 +177,21 @@ def identify(
             squashed=squashed,
             known=is_known,
             params=found.params,
+            profiles=profiles,
         )
-    if not named.best:
+    if not profiles:
         raise ValueError("nothing was to be considered")
-    names = list(named.by_name)
-    within = softmax(np.array([named.by_name[name] for name in names]))
-    best = int(within.argmax())
-    offset_db, params = named.best[names[best]]
+    best = next(iter(profiles))
+    offset_db, params = named.best[best]
     return Identification(
-        profile=names[best],
-        probability=is_known * float(within[best]),
+        profile=best,
+        probability=profiles[best],
         squashed=squashed,
         known=is_known,
         params=params,
         offset_db=offset_db,
         searched=found is not None,
+        profiles=profiles,
     )
 
 
@@ -194,6 +202,15 @@ class _Known:
     evidence: float
     by_name: Mapping[str, float]
     best: Mapping[str, tuple[float, CompressorParams]]
+
+    def shares(self, known: float) -> dict[str, float]:
+        """Divide the probability that it was any of them, 0…1, among them, best first."""
+        if not self.by_name:
+            return {}
+        within = softmax(np.array(list(self.by_name.values())))
+        order = np.argsort(-within, kind="stable")
+        names = list(self.by_name)
+        return {names[i]: known * float(within[i]) for i in order if within[i] >= LEAST_SHARE}
 
 
 def _score_known(known: Mapping[str, CompressorParams], few: Scorer, all_of_them: Scorer) -> _Known:
