@@ -9,7 +9,7 @@ from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.nets.profile import ProfileNet
 from unsquash.units import Float64Array
 
-BATCH = 64
+BATCH = 32
 
 
 class EncodedExcerpt:
