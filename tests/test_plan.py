@@ -11,6 +11,7 @@ from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.analysis.fitting import CompressorFit
 from unsquash.analysis.identification import Identification
 from unsquash.analysis.levels import Levels
+from unsquash.analysis.ranges import likely_ranges
 from unsquash.dsp.ceilings import Ceiling
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.errors import OptionError
@@ -125,7 +126,9 @@ def test_much_clipping_explains_what_looks_limited_but_not_what_looks_compressed
 
 def fitted(agreement=0.9, **changes):
     settings = {"threshold_db": -20.0, "ratio": 4.0, "link": "max", "smoothing": "none", **changes}
-    return CompressorFit(params=CompressorParams(**settings), agreement=agreement, amount=1.0, log_odds=1.0)
+    params = CompressorParams(**settings)
+    ranges = likely_ranges(params)
+    return CompressorFit(params=params, agreement=agreement, amount=1.0, log_odds=1.0, ranges=ranges)
 
 
 def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from unsquash.analysis.ranges import settings_of
 from unsquash.analysis.verdict import verdict_of
 
 if TYPE_CHECKING:
@@ -217,17 +218,11 @@ def _levels_table(diagnosis: Diagnosis) -> Table:
                 table.add_row(*_named(name, value))
     table.add_row(*_named("bandwidth_hz", diagnosis.bandwidth_hz))
     if diagnosis.compressor is not None:
-        params = diagnosis.compressor.params
-        attack_ms, release_ms = diagnosis.compressor.times_ms
-        settings = {
-            "compressor_agreement": diagnosis.compressor.agreement,
-            "compressor_threshold_db": params.threshold_db,
-            "compressor_ratio": params.ratio,
-            "compressor_attack_ms": attack_ms,
-            "compressor_release_ms": release_ms,
-        }
-        for name, value in settings.items():
-            table.add_row(*_named(name, value))
+        table.add_row(*_named("compressor_agreement", diagnosis.compressor.agreement))
+        for setting, value in settings_of(diagnosis.compressor.params).items():
+            name, text, unit = _named(f"compressor_{setting}", value)
+            low, high = diagnosis.compressor.ranges[setting]
+            table.add_row(name, text, f"{unit} ({low:.3g} to {high:.3g})".lstrip())
     if diagnosis.identification is not None:
         _add_identification(table, diagnosis.identification)
     return table

@@ -7,6 +7,7 @@ import io
 from dataclasses import asdict
 from typing import BinaryIO, TypeAlias
 
+from unsquash.analysis.ranges import settings_of
 from unsquash.batch.tasks import Failure
 from unsquash.pipeline import FileAnalysis
 
@@ -99,13 +100,9 @@ def _findings(report: FileAnalysis) -> dict[str, Value]:
         values["mean_gain_reduction_db"] = dynamics.mean_gain_reduction_db
         values["max_gain_reduction_db"] = dynamics.max_gain_reduction_db
     if diagnosis.compressor is not None:
-        params, agreement = diagnosis.compressor.params, diagnosis.compressor.agreement
-        attack_ms, release_ms = diagnosis.compressor.times_ms
-        values["compressor_agreement"] = agreement
-        values["compressor_threshold_db"] = params.threshold_db
-        values["compressor_ratio"] = params.ratio
-        values["compressor_attack_ms"] = attack_ms
-        values["compressor_release_ms"] = release_ms
+        values["compressor_agreement"] = diagnosis.compressor.agreement
+        for setting, value in settings_of(diagnosis.compressor.params).items():
+            values[f"compressor_{setting}"] = value
     if diagnosis.identification is not None and diagnosis.identification.profile is not None:
         values["profile"] = diagnosis.identification.profile
         values["profile_probability"] = diagnosis.identification.probability

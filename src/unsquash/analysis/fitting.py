@@ -11,13 +11,14 @@ truth has a slope of one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from unsquash.analysis.candidates import FRAME_SAMPLES
 from unsquash.analysis.listening import Listener, added, log_odds_of, middle_one, peak_dbfs
+from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.searching import Scorer, search
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.curve_kernels import Float32Array
@@ -50,19 +51,14 @@ class CompressorFit:
         agreement: correlation of its gain with the gain network's, 0…1, energy-weighted, in dB.
         amount: slope of its gain regressed on the network's; 1 where both are of the same size.
         log_odds: that any compressor was at work, as far as the profile network knows.
+        ranges: between what settings probably were, as from `likely_ranges`.
     """
 
     params: CompressorParams
     agreement: float
     amount: float
     log_odds: float
-
-    @property
-    def times_ms(self) -> tuple[float, float]:
-        """The attack and release that shape the gain most: its own, or without any the detector's."""
-        if self.params.smoothing == "none":
-            return self.params.detector_attack_ms, self.params.detector_release_ms
-        return self.params.attack_ms, self.params.release_ms
+    ranges: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +102,7 @@ def fit_compressor(
         agreement=float(np.clip(alike.correlation[0], 0.0, 1.0)),
         amount=float(alike.slope[0]),
         log_odds=log_odds_of(float(heard[0]), len(listeners)),
+        ranges=likely_ranges(found.params),
     )
 
 

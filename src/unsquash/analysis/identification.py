@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from unsquash.analysis.listening import Listener, log_odds_of, middle_one, peak_dbfs, pooled
+from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.searching import Scorer, shifted, softmax
 from unsquash.analysis.searching import search as search_settings
 from unsquash.audio import AudioSource
@@ -62,6 +63,7 @@ class Identification:
         invertible: the exact inverse was tried on the whole recording, or need not be.
         profiles: how probable each known compressor is, best first, but those that are all but impossible.
             The rest is for another one, `squashed` − `known`, and for none, 1 − `squashed`.
+        ranges: between what settings that were searched for probably were, as from `likely_ranges`.
     """
 
     profile: str | None
@@ -73,6 +75,7 @@ class Identification:
     searched: bool = True
     invertible: bool = True
     profiles: Mapping[str, float] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def log_odds(self) -> float:
@@ -178,6 +181,7 @@ def identify(
             known=is_known,
             params=found.params,
             profiles=profiles,
+            ranges=likely_ranges(found.params),
         )
     if not profiles:
         raise ValueError("nothing was to be considered")
