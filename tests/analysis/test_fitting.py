@@ -11,6 +11,7 @@ from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, candidate_cu
 from unsquash.analysis.excerpts import Excerpt
 from unsquash.analysis.fitting import Agreement, fit_compressor
 from unsquash.analysis.listening import Listener
+from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.space import place_of
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.curve_kernels import Float32Array
@@ -98,6 +99,7 @@ def test_from_the_true_gain_alone_the_compressor_is_found(original, params) -> N
     assert fit is not None
     assert fit.agreement > 0.98
     assert AMOUNTS[0] < fit.amount < AMOUNTS[1]
+    assert fit.ranges == likely_ranges(fit.params)
     restored = invert(squashed.samples, CURVE_RATE, fit.params).samples
     assert si_sdr_db(original, restored) > si_sdr_db(original, squashed.samples) + 3.0
 

@@ -12,6 +12,7 @@ from unsquash.analysis.candidates import LEAD_S, LEAD_STEP_SAMPLES, stepped_leve
 from unsquash.analysis.excerpts import EXCERPTS, Excerpt, read_excerpts
 from unsquash.analysis.identification import Identification, identify
 from unsquash.analysis.listening import Listener
+from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
 from unsquash.audio import ArraySource
 from unsquash.dsp.compressor import CompressorParams
@@ -66,6 +67,7 @@ def test_a_known_compressor_is_named_whatever_the_level(oracle: type[Oracle], of
     assert found.squashed > 0.99
     assert found.offset_db == offset_db
     assert found.params.threshold_db == pytest.approx(shifted)
+    assert found.ranges == {}
 
 
 def test_an_unknown_one_is_searched_for(oracle: type[Oracle]) -> None:
@@ -75,6 +77,7 @@ def test_an_unknown_one_is_searched_for(oracle: type[Oracle]) -> None:
     assert found.profile is None
     assert found.params.threshold_db == pytest.approx(oracle.truth.threshold_db, abs=3.0)
     assert found.params.ratio == pytest.approx(oracle.truth.ratio, rel=0.3)
+    assert found.ranges == likely_ranges(found.params)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from unsquash.analysis.space import HIGHEST
 from unsquash.dsp.compressor import CompressorParams
 
 LIKELY_OFFSETS_DB = (-2.0, 8.0)
-LIKELY_RATIO_FACTORS = (1.05, 5.6)
+LIKELY_RATIO_FACTORS = (1.0, 5.6)
 LIKELY_ATTACK_FACTORS = (0.4, 10.0)
 LIKELY_RELEASE_FACTORS = (0.3, 2.5)
 """Of true settings over those found, held-out artists, docs/training.md."""
