@@ -184,14 +184,18 @@ def _engine(
 
         neural = _neural_engine(source, diagnosis, net)
         return HybridEngine(stage.params, neural, info.sample_rate, info.channels)
-    from unsquash.engines.declip import DeclipEngine, SumEngine  # loads numba
-
     if isinstance(stage, Declipping):
+        from unsquash.engines.declip import DeclipEngine  # loads scipy.fft
+
         return DeclipEngine(stage.ceilings, info.sample_rate)
     engine = _neural_engine(source, diagnosis, net)
     if not stage.linked and info.channels > 1:
         engine = UnlinkedEngine(engine)
-    return SumEngine(engine, DeclipEngine(stage.ceilings, info.sample_rate)) if stage.ceilings else engine
+    if not stage.ceilings:
+        return engine
+    from unsquash.engines.declip import DeclipEngine, SumEngine
+
+    return SumEngine(engine, DeclipEngine(stage.ceilings, info.sample_rate))
 
 
 def _neural_engine(source: AudioSource, diagnosis: Diagnosis, net: Network | None) -> GainEngine:
