@@ -98,6 +98,15 @@ def test_the_known_ones_are_listed_and_add_up(
     assert found.known <= found.squashed
 
 
+def test_any_number_of_equally_good_presets_is_listed(oracle: type[Oracle]) -> None:
+    oracle.sharpness = 0.0
+    oracle.truth = KNOWN["thirty/21"]
+    presets = {str(number): KNOWN["thirty/21"] for number in range(1500)}
+    found = identify(heard_by(oracle), presets, search=False)
+    assert found.profile is not None
+    assert len(found.profiles) > 1000
+
+
 def test_what_was_searched_for_leaves_the_list(oracle: type[Oracle]) -> None:
     oracle.sharpness = 40.0
     oracle.truth = compressor_at(np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3]), smoothed=True)

@@ -43,7 +43,7 @@ FARTHEST_OFFSET_DB = 12.0
 """So much of a change is believed."""
 
 LEAST_SHARE = 1e-3
-"""Of what the known ones have together; below it one of them is not listed."""
+"""Of what the most probable known one has; below it another one is not listed."""
 
 _LEAST_PROBABILITY = 1e-9
 
@@ -213,8 +213,8 @@ class _Known:
             return {}
         within = softmax(np.array(list(self.by_name.values())))
         order = np.argsort(-within, kind="stable")
-        names = list(self.by_name)
-        return {names[i]: known * float(within[i]) for i in order if within[i] >= LEAST_SHARE}
+        names, least = list(self.by_name), LEAST_SHARE * float(within.max())
+        return {names[i]: known * float(within[i]) for i in order if within[i] >= least}
 
 
 def _score_known(known: Mapping[str, CompressorParams], few: Scorer, all_of_them: Scorer) -> _Known:
