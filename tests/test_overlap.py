@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unsquash.errors import OptionError
-from unsquash.overlap import GainStage, Grid, UnlinkedEngine, cut, run
+from unsquash.overlap import PIECE_SAMPLES, GainStage, Grid, UnlinkedEngine, cut, run
+from unsquash.units import apply_gain_db
 
 
 class MovingAverage:
@@ -144,6 +145,15 @@ def test_strength_scales_decibels_and_the_cap_holds():
     assert np.all(seen[0] == 3.0)
     half = np.concatenate(list(GainStage(engine, strength=0.5).process([np.ones((2, 50))])), axis=1)
     assert np.allclose(half, 10 ** (4.0 / 20))
+
+
+def test_a_stage_hands_long_cores_on_in_short_pieces():
+    samples = np.random.default_rng(4).standard_normal((2, 2 * PIECE_SAMPLES + 5))
+    seen = []
+    stage = GainStage(MovingAverage(Grid(core_samples=10**6), 3), observe=lambda _, gain: seen.append(gain))
+    pieces = list(stage.process([samples]))
+    assert [piece.shape[1] for piece in pieces] == [PIECE_SAMPLES, PIECE_SAMPLES, 5]
+    assert np.array_equal(np.concatenate(pieces, axis=1), apply_gain_db(samples, seen[0]))
 
 
 def test_zero_decibels_are_bit_exact():

@@ -23,6 +23,9 @@ from unsquash.errors import OptionError
 from unsquash.parallel import in_order
 from unsquash.units import FloatArray, apply_gain_db
 
+PIECE_SAMPLES = 32_768
+"""A stage's output comes in pieces that stay in the processor's cache while they are measured and written."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
@@ -192,7 +195,9 @@ class GainStage:
                 gain_db = np.rint(gain_db / self.step_db) * self.step_db
             if self.observe is not None:
                 self.observe(samples, gain_db)
-            yield apply_gain_db(samples, gain_db)
+            for start in range(0, samples.shape[1], PIECE_SAMPLES):
+                piece = slice(start, start + PIECE_SAMPLES)
+                yield apply_gain_db(samples[:, piece], gain_db[:, piece])
 
 
 class UnlinkedEngine:

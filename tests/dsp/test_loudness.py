@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from unsquash.dsp.loudness import LoudnessMeter, channel_weights
-from unsquash.dsp.true_peak import TAPS, TruePeakMeter, _phases
+from unsquash.dsp.true_peak import TAPS, TruePeakMeter, _phases, _reach
 from unsquash.errors import OptionError, UnsupportedAudioError
 from unsquash.units import Float64Array
 
@@ -68,6 +68,31 @@ def test_no_place_that_could_be_the_peak_is_passed_over(seed: int, block: int) -
     assert expected > np.abs(samples).max()
     found = true_peak(samples.astype(np.float64), RATE, block)
     assert found == pytest.approx(20.0 * np.log10(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4, 5, 8, 24])
+@pytest.mark.parametrize("slope", [0, 1, 2])
+def test_nothing_between_the_samples_exceeds_what_bounds_it(factor: int, slope: int) -> None:
+    phases = _phases(factor)
+    reach, bend_reach = _reach(phases)
+    noise = np.sign(np.random.default_rng(slope).standard_normal((2_000, TAPS)))
+    worst = np.sign(phases.astype(np.float64))
+    steady = np.stack([np.ones(TAPS), np.arange(TAPS) - TAPS / 2, np.cos(np.arange(TAPS) * 0.2)])
+    samples = np.concatenate([noise, worst, steady])
+    for _ in range(slope):
+        samples = np.cumsum(samples - samples.mean(axis=1, keepdims=True) * 0.5, axis=1)
+    largest = np.abs(samples).max(axis=1)
+    bends = np.abs(np.diff(samples, 2, axis=1)).max(axis=1)
+    between = np.abs(samples @ phases.T).max(axis=1, initial=0.0)
+    assert (between <= reach * largest).all()
+    assert (between <= 1.001 * largest + bend_reach * bends).all()
+
+
+@pytest.mark.parametrize("frequency_hz", [60.0, 1_000.0, 11_990.0, 19_000.0])
+def test_the_peak_of_a_steady_tone_is_its_amplitude(frequency_hz: float) -> None:
+    steps = 2.0 * np.pi * frequency_hz * np.arange(RATE) / RATE
+    tones = 0.5 * np.sin(steps)[None] * np.sin(np.pi * np.arange(RATE) / RATE)
+    assert true_peak(tones) == pytest.approx(20.0 * np.log10(0.5), abs=0.06)
 
 
 # EBU Tech 3341, table 1, cases 1 to 5.
@@ -164,7 +189,7 @@ def test_tails_stay_fast_and_clean() -> None:
     meter = LoudnessMeter(RATE, 1)
     meter.push(np.ones((1, RATE)))
     meter.push(np.zeros((1, 20 * RATE)))
-    assert not meter._state.any()
+    assert not any(pair.state.any() for pair in meter._pairs)
 
 
 # EBU Tech 3341, cases 15 to 19: +0.2 / -0.4 dB.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import unsquash.nets.features as feature_module
 from unsquash.nets.features import (
     FRAME_SAMPLES,
     SUBFRAME_SAMPLES,
@@ -41,6 +42,16 @@ def test_a_frame_sees_only_its_window(features: Features, stereo: torch.Tensor) 
     changed[..., 8 * FRAME_SAMPLES : 9 * FRAME_SAMPLES] = 0.0
     differs = (features(changed) != features(stereo)).any(1)[0]
     assert differs.nonzero().flatten().tolist() == [6, 7, 8, 9, 10]
+
+
+def test_tiles_leave_no_seams(
+    features: Features, stereo: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = features(stereo)
+    for tile in (1, 3, 5):
+        monkeypatch.setattr(feature_module, "TILE_FRAMES", tile)
+        monkeypatch.setattr(feature_module, "LEVEL_TILE_FRAMES", tile)
+        torch.testing.assert_close(features(stereo), whole)
 
 
 def test_level_tracks_of_a_square_wave_at_the_ceiling(features: Features) -> None:

@@ -32,16 +32,17 @@ class BandwidthMeter:
         """
         samples = np.concatenate((self._pending, block), axis=1)
         count = samples.shape[1] // FRAME_SAMPLES
-        for frame in range(count):
-            self._power += self._spectrum(samples[:, frame * FRAME_SAMPLES : (frame + 1) * FRAME_SAMPLES])
+        if count:
+            frames = samples[:, : count * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+            self._power += self._spectrum(frames) * count
         self._frames += count
         self._pending = samples[:, count * FRAME_SAMPLES :].copy()
 
-    def _spectrum(self, frame: FloatArray) -> FloatArray:
-        """Return the power per bin, averaged over the channels."""
-        spectrum = np.fft.rfft(frame * self._window, axis=1)
-        power: FloatArray = (spectrum.real**2 + spectrum.imag**2).mean(axis=0)
-        return power
+    def _spectrum(self, frames: FloatArray) -> FloatArray:
+        """Return the power per bin, averaged over frames and channels."""
+        parts = np.fft.rfft(frames * self._window, axis=1).view(np.float64)
+        powers = np.einsum("fb,fb->b", parts, parts)  # real and imaginary parts take turns
+        return np.asarray(powers.reshape(-1, 2).sum(axis=1) / len(frames))
 
     def result(self) -> float | None:
         """Return the frequency in Hz above which there is (near) silence, or None if all is silent.

@@ -127,7 +127,7 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
 
     @torch.inference_mode()
     def heard(samples: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
-        features = timebase.features(samples / peak, net.features)
+        features = timebase.features(samples, net.features, 1.0 / peak)
         return features, net.embed(features).double()
 
     @torch.inference_mode()

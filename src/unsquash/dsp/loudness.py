@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import math
 from array import array
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
-from unsquash.dsp.jit import compiled
+from unsquash.dsp.jit import contracted
 from unsquash.errors import OptionError, UnsupportedAudioError
 from unsquash.units import Float64Array, FloatArray
 
@@ -31,6 +33,8 @@ RANGE_GATE_LU = -20.0
 RANGE_PERCENTILES = (10.0, 95.0)
 LUFS_OFFSET = -0.691
 MIN_RATE = 4_000  # the K-weighting's shelf at 1.5 kHz needs room
+
+_State: TypeAlias = tuple[float, float, float, float]
 
 _CHANNEL_WEIGHTS: dict[int, tuple[float, ...]] = {
     1: (1.0,),
@@ -98,25 +102,68 @@ def k_weighting(sample_rate: int) -> Float64Array:
     )
 
 
-@compiled
-def _weighted_energy(x: Float64Array, sections: Float64Array, state: Float64Array) -> float:
-    """Filter one channel in place of `state` (transposed direct form II); return the sum of squares."""
-    b0, b1, b2, a1, a2 = sections[0]
-    c0, c1, c2, d1, d2 = sections[1]
+@contracted
+def _weighted(x: float, sections: Float64Array, state: _State) -> tuple[float, _State]:
+    """Filter one sample (transposed direct form II); return the result and the state after it."""
     s1, s2, t1, t2 = state
-    energy = 0.0
-    for n in range(x.shape[0]):
-        u = b0 * x[n] + s1
-        s1 = b1 * x[n] - a1 * u + s2
-        s2 = b2 * x[n] - a2 * u
-        v = c0 * u + t1
-        t1 = c1 * u - d1 * v + t2
-        t2 = c2 * u - d2 * v
-        energy += v * v
-    if abs(s1) + abs(s2) + abs(t1) + abs(t2) < 1e-60:  # a decayed tail must not become slow denormals
-        s1 = s2 = t1 = t2 = 0.0
-    state[0], state[1], state[2], state[3] = s1, s2, t1, t2
-    return energy
+    u = sections[0, 0] * x + s1
+    s1 = sections[0, 1] * x + s2 - sections[0, 3] * u
+    s2 = sections[0, 2] * x - sections[0, 4] * u
+    v = sections[1, 0] * u + t1
+    t1 = sections[1, 1] * u + t2 - sections[1, 3] * v
+    t2 = sections[1, 2] * u - sections[1, 4] * v
+    return v, (s1, s2, t1, t2)
+
+
+@contracted
+def _weighted_energies(
+    first: Float64Array, second: Float64Array, sections: Float64Array, state: Float64Array
+) -> tuple[float, float]:
+    """Filter two channels, in place of `state`; return their sums of squares.
+
+    A recursion waits for its own last result most of the time: two of them take as long as one.
+
+    Shape:
+        first, second: `(t,)`; state: `(2, 4)`.
+    """
+    of_first = (state[0, 0], state[0, 1], state[0, 2], state[0, 3])
+    of_second = (state[1, 0], state[1, 1], state[1, 2], state[1, 3])
+    energy_of_first = energy_of_second = 0.0
+    for n in range(first.shape[0]):
+        v, of_first = _weighted(first[n], sections, of_first)
+        w, of_second = _weighted(second[n], sections, of_second)
+        energy_of_first += v * v
+        energy_of_second += w * w
+    for channel, after in enumerate((of_first, of_second)):
+        size = abs(after[0]) + abs(after[1]) + abs(after[2]) + abs(after[3])
+        for k in range(4):  # a decayed tail must not become slow denormals
+            state[channel, k] = after[k] if size >= 1e-60 else 0.0
+    return energy_of_first, energy_of_second
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two channels, or one and itself with the weight 0, and the state of their filters, shape `(2, 4)`."""
+
+    channels: tuple[int, int]
+    weights: tuple[float, float]
+    state: Float64Array = field(default_factory=lambda: np.zeros((2, 4)))
+
+    def energy(self, x: Float64Array, sections: Float64Array) -> float:
+        first, second = self.channels
+        energies = _weighted_energies(x[first], x[second], sections, self.state)
+        return self.weights[0] * energies[0] + self.weights[1] * energies[1]
+
+
+def _pairs(weights: tuple[float, ...]) -> tuple[_Pair, ...]:
+    """Pair the channels that count for loudness."""
+    heard = [(channel, weight) for channel, weight in enumerate(weights) if weight > 0.0]
+    if len(heard) % 2:
+        heard.append((heard[-1][0], 0.0))
+    return tuple(
+        _Pair((first[0], second[0]), (first[1], second[1]))
+        for first, second in zip(heard[::2], heard[1::2], strict=True)
+    )
 
 
 class LoudnessMeter:
@@ -132,9 +179,8 @@ class LoudnessMeter:
                 f"loudness is not defined at {sample_rate} Hz", hint=f"use a rate of at least {MIN_RATE} Hz"
             )
         self.sample_rate = sample_rate
-        self._weights = channel_weights(channels)
+        self._pairs = _pairs(channel_weights(channels))
         self._sections = k_weighting(sample_rate)
-        self._state = np.zeros((channels, 4))
         self._frames = 0
         self._hops = array("d")  # weighted energy of every complete hop
         self._open = 0.0  # of the hop that is still filling
@@ -150,10 +196,8 @@ class LoudnessMeter:
         while done < x.shape[1]:
             hop_end = (len(self._hops) + 1) * self.sample_rate // HOPS_PER_SECOND
             take = min(hop_end - self._frames, x.shape[1] - done)
-            for channel, weight in enumerate(self._weights):
-                if weight > 0.0:
-                    part = x[channel, done : done + take]
-                    self._open += weight * _weighted_energy(part, self._sections, self._state[channel])
+            for pair in self._pairs:
+                self._open += pair.energy(x[:, done : done + take], self._sections)
             self._frames += take
             done += take
             if self._frames == hop_end:

@@ -6,6 +6,7 @@ import math
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from unsquash.dsp.jit import compiled
 from unsquash.errors import OptionError
@@ -15,6 +16,7 @@ TRUE_PEAK_RATE = 192_000
 TAPS = 32
 KAISER_BETA = 9.0
 PLACES = 256  # interpolated in one go
+_MARGIN = 1.001  # for rounding, and for windowed phases that answer constants and lines a little
 
 
 def _oversampling(sample_rate: int) -> int:
@@ -35,8 +37,37 @@ def _phases(factor: int) -> FloatArray:
     return (np.sinc(distance) * window).astype(np.float32)
 
 
+def _reach(phases: FloatArray) -> tuple[float, float]:
+    """Return what bounds interpolated values: by the largest sample alone, and by how samples bend.
+
+    Every phase is a line between the neighbours and a filter that answers neither constants nor lines, so it
+    is a filter of the second differences. No interpolated value exceeds the first number times the largest
+    sample, nor that sample plus the second number times the largest second difference.
+    """
+    factor = len(phases) + 1
+    rest = phases.astype(np.float64)
+    at = np.arange(1, factor) / factor
+    rest[:, TAPS // 2 - 1] -= 1.0 - at
+    rest[:, TAPS // 2] -= at
+    of_bends = np.cumsum(np.cumsum(rest, axis=1), axis=1)[:, : TAPS - 2]
+    most, most_of_bends = (float(np.abs(w).sum(axis=1).max(initial=0.0)) for w in (phases, of_bends))
+    return _MARGIN * most, _MARGIN * most_of_bends
+
+
 @compiled
-def _peak_between(x: FloatArray, phases: FloatArray, reach: float, known: float) -> float:
+def _magnitude(bits: npt.NDArray[np.int32]) -> np.int32:
+    """Return the bits of the largest magnitude: without their signs floats are in the order of their bits.
+
+    Unlike a maximum of floats, which must mind NaN, this vectorises.
+    """
+    largest = np.int32(0)
+    for n in range(bits.shape[0]):
+        largest = max(largest, bits[n] & np.int32(0x7FFFFFFF))
+    return largest
+
+
+@compiled
+def _peak_between(x: FloatArray, phases: FloatArray, reach: float, bend_reach: float, known: float) -> float:
     """Return the largest magnitude of every phase at every place in `x` where all taps find samples.
 
     The loop over places is innermost and short enough to stay in the cache, so that it vectorises.
@@ -44,29 +75,39 @@ def _peak_between(x: FloatArray, phases: FloatArray, reach: float, known: float)
     Args:
         x: one channel.
         phases: as from `_phases`.
-        reach: how many times the largest sample they can return at most.
-        known: a peak known already; places that cannot exceed it are passed over and count nothing.
+        reach: how many times the largest sample they can be at most, as from `_reach`.
+        bend_reach: how many times the largest second difference they can be above it.
+        known: a peak known already; places that cannot exceed it are passed over.
+
+    Shape:
+        x: `(t,)`, float32; phases: `(P, TAPS)`, float32; result: at least `known`.
     """
-    peak = np.float32(0.0)
     places = x.shape[0] - TAPS + 1
-    y = np.empty(PLACES, np.float32)
+    bits = x.view(np.int32)
+    y = np.empty(PLACES + TAPS - 1, np.float32)
+    y_bits = y.view(np.int32)
+    found_bits = np.empty(2, np.int32)
+    found = found_bits.view(np.float32)
+    peak = known
     for start in range(0, places, PLACES):
         count = min(PLACES, places - start)
-        largest = np.float32(0.0)
-        for n in range(start, start + count + TAPS - 1):
-            largest = max(largest, abs(x[n]))
-        if largest * reach <= max(known, float(peak)):
+        near = x[start : start + count + TAPS - 1]
+        found_bits[0] = _magnitude(bits[start : start + count + TAPS - 1])
+        for n in range(near.shape[0] - 2):
+            y[n] = (near[n] - near[n + 1]) + (near[n + 2] - near[n + 1])
+        found_bits[1] = _magnitude(y_bits[: near.shape[0] - 2])
+        if min(found[0] * reach, _MARGIN * found[0] + found[1] * bend_reach) <= peak:
             continue
         for phase in phases:
-            y[:] = 0.0
+            y[:count] = 0.0
             for k in range(TAPS):
                 weight = phase[k]
-                part = x[start + k : start + k + count]
+                part = near[k : k + count]
                 for n in range(count):
                     y[n] += weight * part[n]
-            for n in range(count):
-                peak = max(peak, abs(y[n]))
-    return float(peak)
+            found_bits[0] = _magnitude(y_bits[:count])
+            peak = max(peak, float(found[0]))
+    return peak
 
 
 class TruePeakMeter:
@@ -83,7 +124,7 @@ class TruePeakMeter:
         if sample_rate < 1:
             raise OptionError(f"a sample rate of {sample_rate} Hz is impossible")
         self._phases = _phases(_oversampling(sample_rate))
-        self._reach = 1.0001 * float(np.abs(self._phases).sum(axis=1).max(initial=0.0))
+        self._reach = _reach(self._phases)
         self._peak = 0.0
         self._recent: FloatArray = np.zeros((channels, TAPS - 1), np.float32)
 
@@ -95,7 +136,9 @@ class TruePeakMeter:
         """
         if block.shape[1]:
             self._peak = max(self._peak, float(block.max()), -float(block.min()))
-            samples = np.concatenate((self._recent, block.astype(np.float32)), axis=1)
+            samples = np.empty((block.shape[0], TAPS - 1 + block.shape[1]), np.float32)
+            samples[:, : TAPS - 1] = self._recent
+            samples[:, TAPS - 1 :] = block
             self._peak = self._peak_with(samples)
             self._recent = samples[:, 1 - TAPS :].copy()
 
@@ -103,7 +146,7 @@ class TruePeakMeter:
         """Return the peak so far, or between these samples if that is larger."""
         peak = self._peak
         for channel in samples:
-            peak = max(peak, _peak_between(channel, self._phases, self._reach, peak))
+            peak = _peak_between(channel, self._phases, *self._reach, peak)
         return peak
 
     def true_peak_dbtp(self) -> float | None:

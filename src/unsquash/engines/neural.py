@@ -72,7 +72,7 @@ class NeuralEngine:
             samples: `(C, T)`; result: `(1, T)`, in dB, ≥ 0.
         """
         with torch.inference_mode():
-            features = self._timebase.features(samples * self._scale, self._net.features)
+            features = self._timebase.features(samples, self._net.features, self._scale)
             reduction_db = self._net(features, self._conditioning)[0]
         curve = self._amount * reduction_db.cpu().numpy().astype(np.float64)
         return self._timebase.to_samples(curve, samples.shape[1])[None], state

@@ -10,7 +10,7 @@ import numpy as np
 from unsquash.audio import AudioInfo, AudioSource
 from unsquash.overlap import Grid
 from unsquash.sidecar import GainFile, sample_bytes
-from unsquash.units import Float64Array, FloatArray, db_to_linear
+from unsquash.units import Float64Array, FloatArray, db_to_linear, gain_factors
 
 
 class SavedGainEngine:
@@ -70,7 +70,7 @@ def squashed_again(
         gain_db = gain.read(position, position + block.shape[1])
         position += block.shape[1]
         observe(block, -gain_db - record.level_gain_db)
-        squashed = _in_precision(block / level / np.power(10.0, gain_db / 20.0), former)
+        squashed = _in_precision(block / level / gain_factors(gain_db), former)
         digest.update(sample_bytes(squashed))
         yield squashed
     report(digest.hexdigest() == record.squashed_sha256)

@@ -22,7 +22,8 @@ limiters bring one peak after the other to the same level, being at the ceiling,
 
 WINDOW_SAMPLES = 1024
 TILE_FRAMES = 64
-"""Frames transformed at once, so that what is worked on stays in the processor's cache."""
+LEVEL_TILE_FRAMES = 256
+"""Frames transformed or measured at once, so that what is worked on stays in the processor's cache."""
 
 _FLOOR = 1e-8
 _TOUCH = 0.98
@@ -95,14 +96,11 @@ class Features(torch.nn.Module):
 
     def _level_tracks(self, samples: torch.Tensor, peaks: torch.Tensor | None) -> torch.Tensor:
         batch, _, length = samples.shape
-        loudest = _subframes(samples.abs().amax(1))
-        highest = loudest.amax(-1)
+        padded = functional.pad(samples, (1, 0))
+        step = LEVEL_TILE_FRAMES * FRAME_SAMPLES
+        tiles = [_levels(padded[..., start : start + step + 1]) for start in range(0, length, step)]
+        highest, power, bright, touching, flat = torch.cat(tiles, dim=2).unbind(1)
         peak = highest if peaks is None else peaks
-        power = _subframes(samples.square().mean(1)).mean(-1)
-        difference = torch.diff(samples, prepend=torch.zeros_like(samples[..., :1]))
-        bright = _subframes(difference.square().mean(1)).mean(-1)
-        touching = (loudest > _TOUCH).float().mean(-1)
-        flat = (loudest > (_TOUCH * highest[..., None]).clamp_min(_FLOOR**0.5)).float().mean(-1)
         tracks = torch.stack(
             [
                 torch.log10(peak + _FLOOR**0.5),
@@ -119,5 +117,21 @@ class Features(torch.nn.Module):
         return tracks.transpose(2, 3).flatten(1, 2)
 
 
+def _levels(samples: torch.Tensor) -> torch.Tensor:
+    """Measure each subframe: peak, power, power of the difference, the shares at full scale and at its peak.
+
+    Shape:
+        samples: `(B, C, 1 + t)`, the first being the one before; result: `(B, 5, t // SUBFRAME_SAMPLES)`.
+    """
+    powers = samples[..., 1:].square()
+    loudest = _subframes(powers.amax(1))
+    highest = loudest.amax(-1)
+    bright = _subframes(torch.diff(samples).square_()).mean(-1).mean(1)
+    touching = (loudest > _TOUCH**2).float().mean(-1)
+    flat = (loudest > (_TOUCH**2 * highest[..., None]).clamp_min(_FLOOR)).float().mean(-1)
+    power = _subframes(powers).mean(-1).mean(1)
+    return torch.stack([highest.sqrt(), power, bright, touching, flat], dim=1)
+
+
 def _subframes(signal: torch.Tensor) -> torch.Tensor:
-    return signal.reshape(signal.shape[0], -1, SUBFRAME_SAMPLES)
+    return signal.reshape(*signal.shape[:-1], -1, SUBFRAME_SAMPLES)

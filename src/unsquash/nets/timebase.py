@@ -15,6 +15,7 @@ import numpy.typing as npt
 import soxr
 import torch
 
+from unsquash.dsp.interpolation import interpolated
 from unsquash.nets.features import SUBFRAME_SAMPLES, Features
 from unsquash.nets.gain import QUANTUM_SAMPLES, GainNetConfig
 from unsquash.nets.profile import ProfileNetConfig
@@ -41,32 +42,42 @@ class Timebase:
         """
         return Timebase(quantum_samples=max(1, round(QUANTUM_SAMPLES * sample_rate / config.sample_rate)))
 
-    def to_net(self, samples: FloatArray) -> npt.NDArray[np.float32]:
-        """Resample a piece that starts on the frame grid; its end is padded to a whole quantum.
+    def to_net(self, samples: FloatArray, scale: float = 1.0) -> npt.NDArray[np.float32]:
+        """Scale and resample a piece that starts on the frame grid; its end is padded to a whole quantum.
 
         Shape:
             samples: `(C, T)`; result: `(C, n · QUANTUM_SAMPLES)`.
         """
-        quanta = -(-samples.shape[1] // self.quantum_samples)
-        padded = np.zeros(((quanta + RESAMPLER_EDGE_QUANTA) * self.quantum_samples, len(samples)), np.float32)
-        padded[: samples.shape[1]] = samples.T
-        if self.quantum_samples != QUANTUM_SAMPLES:
-            padded = soxr.resample(padded, self.quantum_samples, QUANTUM_SAMPLES, "VHQ")
+        channels, length = samples.shape
+        quanta = -(-length // self.quantum_samples)
+        if self.quantum_samples == QUANTUM_SAMPLES:
+            heard = np.zeros((channels, quanta * QUANTUM_SAMPLES), np.float32)
+            np.multiply(samples, scale, out=heard[:, :length], casting="same_kind")
+            return heard
+        padded = np.zeros(((quanta + RESAMPLER_EDGE_QUANTA) * self.quantum_samples, channels), np.float32)
+        np.multiply(samples.T, scale, out=padded[:length], casting="same_kind")
+        padded = soxr.resample(padded, self.quantum_samples, QUANTUM_SAMPLES, "VHQ")
         return np.ascontiguousarray(padded[: quanta * QUANTUM_SAMPLES].T)
 
-    def features(self, samples: FloatArray, extract: Features) -> torch.Tensor:
+    def features(self, samples: FloatArray, extract: Features, scale: float = 1.0) -> torch.Tensor:
         """Compute what a network sees of a piece that starts on the frame grid.
 
+        Args:
+            samples: the piece.
+            extract: what computes the network's features.
+            scale: brings the file's peak to ±1.
+
         Shape:
-            samples: `(C, T)`, the file's peak at ±1; result: `(1, F, 4·n)`, on the device of `extract`.
+            samples: `(C, T)`; result: `(1, F, 4·n)`, on the device of `extract`.
         """
         device = extract.window.device
-        heard = torch.from_numpy(self.to_net(samples)).to(device)[None]
+        heard = torch.from_numpy(self.to_net(samples, scale)).to(device)[None]
         if self.quantum_samples == QUANTUM_SAMPLES:
             return torch.as_tensor(extract(heard))
-        return torch.as_tensor(extract(heard, torch.from_numpy(self._peaks(samples)).to(device)[None]))
+        peaks = torch.from_numpy(self._peaks(samples, scale)).to(device)[None]
+        return torch.as_tensor(extract(heard, peaks))
 
-    def _peaks(self, samples: FloatArray) -> npt.NDArray[np.float32]:
+    def _peaks(self, samples: FloatArray, scale: float) -> npt.NDArray[np.float32]:
         """Find the largest absolute sample under each of the network's subframes, before resampling blurs it.
 
         Shape:
@@ -75,7 +86,7 @@ class Timebase:
         quanta = -(-samples.shape[1] // self.quantum_samples)
         count = quanta * QUANTUM_SAMPLES // SUBFRAME_SAMPLES
         loudest = np.zeros(quanta * self.quantum_samples + 1, np.float32)
-        loudest[: samples.shape[1]] = np.abs(samples).max(axis=0)
+        loudest[: samples.shape[1]] = np.abs(samples).max(axis=0) * scale
         starts = np.arange(count) * self.quantum_samples * SUBFRAME_SAMPLES // QUANTUM_SAMPLES
         return np.asarray(np.maximum.reduceat(loudest, starts))
 
@@ -87,5 +98,4 @@ class Timebase:
         """
         step = SUBFRAME_SAMPLES * self.quantum_samples / QUANTUM_SAMPLES
         middle = 0.5 * (SUBFRAME_SAMPLES - 1) * self.quantum_samples / QUANTUM_SAMPLES
-        positions = middle + step * np.arange(len(curve))
-        return np.interp(np.arange(length), positions, curve)
+        return interpolated(np.ascontiguousarray(curve, dtype=np.float64), middle, step, length)
