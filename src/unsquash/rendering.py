@@ -19,7 +19,7 @@ from unsquash.analysis.levels import Levels, LevelsMeter
 from unsquash.audio import Attachments, AudioWriter, OutputFormat, open_pipe_writer, open_writer
 from unsquash.errors import OutputError
 from unsquash.options import LevelPolicy, RestoreOptions
-from unsquash.units import FloatArray, db_to_linear
+from unsquash.units import FloatArray, db_to_linear, to_interleaved, to_planar
 
 TRUE_PEAK_LIMIT_DBTP = -1.0
 _BLOCK_SAMPLES = 65536
@@ -205,7 +205,7 @@ def fill_spool(spool: IO[bytes], blocks: Iterable[FloatArray]) -> None:
     """
     try:
         for block in blocks:
-            spool.write(np.ascontiguousarray(block.T, dtype=np.float64).tobytes())
+            spool.write(to_interleaved(block).data)
         spool.flush()
     except OSError as error:
         raise OutputError(f"no room for the working copy: {error}", hint="free some disk space") from error
@@ -222,4 +222,4 @@ def read_spool(spool: IO[bytes], channels: int) -> Iterator[tuple[int, FloatArra
     while data := spool.read(_BLOCK_SAMPLES * channels * 8):
         block = np.frombuffer(data, np.float64).reshape(-1, channels)
         done += len(block)
-        yield done, np.ascontiguousarray(block.T)
+        yield done, to_planar(block)

@@ -56,3 +56,27 @@ def apply_gain_db(samples: FloatArray, gain_db: FloatArray) -> FloatArray:
         samples: `(C, T)`; gain_db: `(C, T)` or `(1, T)`; result as samples.
     """
     return samples * gain_factors(gain_db).astype(samples.dtype, copy=False)
+
+
+def to_planar(interleaved: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Bring channels apart, one after the other: for few of them twice as fast as copying a transposition.
+
+    Shape:
+        interleaved: `(t, C)`; result: `(C, t)`, contiguous, of the same type.
+    """
+    result = np.empty(interleaved.shape[::-1], interleaved.dtype)
+    for channel, row in enumerate(result):
+        row[:] = interleaved[:, channel]
+    return result
+
+
+def to_interleaved(samples: FloatArray) -> Float64Array:
+    """Bring channels together, the other way round.
+
+    Shape:
+        samples: `(C, t)`; result: `(t, C)`, contiguous.
+    """
+    result = np.empty(samples.shape[::-1])
+    for channel, row in enumerate(samples):
+        result[:, channel] = row
+    return result

@@ -54,7 +54,11 @@ class Ear:
         return candidate_curves_db(self.level, candidates, from_rest=False)
 
     def log_ratios(
-        self, candidates: Sequence[CompressorParams], curves_db: Float32Array | None = None
+        self,
+        candidates: Sequence[CompressorParams],
+        curves_db: Float32Array | None = None,
+        *,
+        at_once: int = 1,
     ) -> Float64Array:
         if self._truth is None:
             return np.full(len(candidates), 3.0)

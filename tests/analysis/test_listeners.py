@@ -8,11 +8,19 @@ import torch
 
 from unsquash.analysis.candidates import LEAD_STEP_SAMPLES, candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.listening import NOTHING_LOG_ODDS, TEMPER, Listener, added, log_odds_of
+from unsquash.analysis.listening import (
+    NOTHING_LOG_ODDS,
+    TEMPER,
+    Listener,
+    added,
+    log_odds_of,
+    threads_each,
+)
 from unsquash.analysis.space import NOTHING
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet, ProfileNetConfig
-from unsquash.nets.scoring import EncodedExcerpt
+from unsquash.nets.scoring import BATCH, EncodedExcerpt
+from unsquash.parallel import LIMIT
 from unsquash.units import Float64Array
 
 CANDIDATES = [
@@ -65,6 +73,20 @@ def test_curves_at_hand_change_nothing(net: ProfileNet, lead_samples: int) -> No
     assert np.array_equal(given, listener.log_ratios(CANDIDATES))
     others = listener.log_ratios(CANDIDATES, listener.curves_db(CANDIDATES[::-1]))
     assert np.abs(given - others).max() > 1e-4
+
+
+@pytest.mark.parametrize("lead_samples", [0, 44_100])
+def test_threads_change_nothing(net: ProfileNet, lead_samples: int) -> None:
+    listener, many = Listener(an_excerpt(lead_samples), net), CANDIDATES * (2 * BATCH)
+    alone = listener.log_ratios(many)
+    assert np.array_equal(listener.log_ratios(many, at_once=3), alone)
+    few = listener.log_ratios(CANDIDATES)
+    np.testing.assert_allclose(alone.reshape(-1, len(few)), np.tile(few, (2 * BATCH, 1)), atol=1e-4)
+
+
+def test_threads_are_divided_among_excerpts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT, "8")
+    assert [threads_each(count) for count in (0, 1, 3, 6, 9)] == [8, 8, 2, 1, 1]
 
 
 def test_several_excerpts_say_less_than_their_sum() -> None:

@@ -17,7 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from unsquash.analysis.candidates import FRAME_SAMPLES
-from unsquash.analysis.listening import Listener, added, log_odds_of, middle_one, peak_dbfs
+from unsquash.analysis.listening import (
+    Listener,
+    added,
+    log_odds_of,
+    middle_one,
+    peak_dbfs,
+    threads_each,
+)
 from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.searching import Scorer, search
 from unsquash.dsp.compressor import CompressorParams
@@ -141,8 +148,10 @@ class Agreement:
         """
 
         def look(index: int) -> tuple[Float64Array, Float64Array]:
-            curves_db = self._listeners[index].curves_db(candidates)
-            return self._listeners[index].log_ratios(candidates, curves_db), self._moments(index, curves_db)
+            listener = self._listeners[index]
+            curves_db = listener.curves_db(candidates)
+            log_ratios = listener.log_ratios(candidates, curves_db, at_once=threads_each(len(of)))
+            return log_ratios, self._moments(index, curves_db)
 
         log_ratios, moments = zip(*in_order(look, of, threads()), strict=True)
         return added(log_ratios), _likeness(np.sum(moments, axis=0))

@@ -51,23 +51,33 @@ class Listener:
         return candidate_curves_db(self.level, candidates, from_rest=False, lead=self.excerpt.lead)
 
     def log_ratios(
-        self, candidates: Sequence[CompressorParams], curves_db: Float32Array | None = None
+        self,
+        candidates: Sequence[CompressorParams],
+        curves_db: Float32Array | None = None,
+        *,
+        at_once: int = 1,
     ) -> Float64Array:
         """Return ln p(excerpt | candidate) / p(excerpt | nothing done).
 
+        Args:
+            candidates: compressors.
+            curves_db: as from the method of that name, where they are at hand.
+            at_once: how many threads may work on it.
+
         Shape:
-            curves_db: as from the method of that name, where they are at hand; result: `(K,)`.
+            curves_db: `(K, n)`; result: `(K,)`.
         """
         led_db = self.curves_db(candidates) if curves_db is None else curves_db
-        views = [self._ratios(led_db, state_known=not self.excerpt.is_first)]
+        views = [self._ratios(led_db, state_known=not self.excerpt.is_first, at_once=at_once)]
         if self.excerpt.is_first:
             rested_db = candidate_curves_db(self.level, candidates, from_rest=True)
-            views.append(self._ratios(rested_db, state_known=True))
+            views.append(self._ratios(rested_db, state_known=True, at_once=at_once))
         return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
 
-    def _ratios(self, curves_db: Float32Array, *, state_known: bool) -> Float64Array:
+    def _ratios(self, curves_db: Float32Array, *, state_known: bool, at_once: int) -> Float64Array:
         nothing_db = np.zeros((1, curves_db.shape[1]), dtype=np.float32)
-        scores = self._encoded.scores(np.concatenate([nothing_db, curves_db]), state_known=state_known)
+        curves_db = np.concatenate([nothing_db, curves_db])
+        scores = self._encoded.scores(curves_db, state_known=state_known, at_once=at_once)
         return np.asarray(scores[1:] - scores[0])
 
 
@@ -79,11 +89,18 @@ def listen(source: AudioSource, net: ProfileNet) -> list[Listener]:
 
 def pooled(listeners: Sequence[Listener]) -> Scorer:
     """Add up what several excerpts of one recording say."""
+    each = threads_each(len(listeners))
 
     def score(candidates: Sequence[CompressorParams]) -> Float64Array:
-        return added([*in_order(lambda one: one.log_ratios(candidates), listeners, threads())])
+        looked = in_order(lambda one: one.log_ratios(candidates, at_once=each), listeners, threads())
+        return added([*looked])
 
     return score
+
+
+def threads_each(excerpts: int) -> int:
+    """Return how many threads each of so many excerpts may use while all are looked at side by side."""
+    return max(1, threads() // max(1, excerpts))
 
 
 def added(log_ratios: Sequence[Float64Array]) -> Float64Array:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import soundfile
 
 from unsquash.audio.formats import BYTES_PER_SAMPLE
@@ -17,7 +16,7 @@ from unsquash.audio.libsndfile import StreamedSoundFile, from_file_order
 from unsquash.audio.raw import RawFormat, frame_bytes
 from unsquash.audio.views import EndlessFile, ReheadedFile
 from unsquash.errors import AudioReadError, InputError, UnsupportedAudioError
-from unsquash.units import Float64Array
+from unsquash.units import Float64Array, to_planar
 
 COUNTING_BLOCK_FRAMES = 65_536
 _UNKNOWN_FRAMES = 2**63 - 1
@@ -88,7 +87,7 @@ class Decoder:
             self._move_to(start)
             interleaved = self._sound.read(frames, dtype="float64", always_2d=True)
         self._position += len(interleaved)
-        return np.ascontiguousarray(from_file_order(interleaved, self.container).T)
+        return to_planar(from_file_order(interleaved, self.container))
 
     def truncated(self, end: int) -> AudioReadError:
         """Return the error for a file that ends at the sample `end`, before what it announces."""

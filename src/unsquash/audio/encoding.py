@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from unsquash.audio.formats import AudioInfo, OutputFormat
 from unsquash.errors import OptionError, OutputError
-from unsquash.units import Float64Array, FloatArray
+from unsquash.units import Float64Array, FloatArray, to_interleaved
 
 
 def wants_dither(
@@ -69,7 +69,7 @@ class SampleEncoder:
         Raises:
             OutputError: a sample is beyond full scale of an integer format, or not a number.
         """
-        interleaved = np.array(samples.T, dtype=np.float64, order="C")
+        interleaved = to_interleaved(samples)
         self._check(interleaved)
         self._frames += len(interleaved)
         if self._depth is not None:

@@ -100,7 +100,8 @@ class ProfileNet(nn.Module):
         batch, candidates, frames = curves_db.shape
 
         def shared(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
-            return torch.as_tensor(layer(x).repeat_interleave(candidates, dim=0))
+            modulation: torch.Tensor = layer(x)  # for one recording it is broadcast, which saves memory
+            return modulation if batch == 1 else modulation.repeat_interleave(candidates, dim=0)
 
         flat = curves_db.reshape(batch * candidates, 1, frames) / _DB_PER_UNIT
         change = torch.diff(flat, dim=2, prepend=flat[..., :1])

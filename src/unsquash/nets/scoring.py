@@ -7,10 +7,11 @@ import torch
 
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.nets.profile import ProfileNet
+from unsquash.parallel import in_order
 from unsquash.units import Float64Array
 
-BATCH = 32
-"""More are no faster, and cost memory for every excerpt that is listened to at the same time."""
+BATCH = 16
+"""More are no faster, and cost memory for every batch that is scored at the same time."""
 
 
 class EncodedExcerpt:
@@ -28,8 +29,13 @@ class EncodedExcerpt:
         with torch.inference_mode():
             self._features = net.features(torch.from_numpy(scaled).to(self._device)[None])
 
-    def scores(self, curves_db: Float32Array, *, state_known: bool) -> Float64Array:
+    def scores(self, curves_db: Float32Array, *, state_known: bool, at_once: int = 1) -> Float64Array:
         """Score candidates by the gain each would have had.
+
+        Args:
+            curves_db: their gains.
+            state_known: whether the state in which each began is known rather than guessed.
+            at_once: how many batches to score side by side; the result is the same.
 
         Shape:
             curves_db: `(K, n)`; result: `(K,)`.
@@ -40,6 +46,10 @@ class EncodedExcerpt:
                 self._encoded[state_known] = self._net.encode(self._features, rest)
             encoded = self._encoded[state_known]
             curves = torch.from_numpy(curves_db).to(self._device)
-            pieces = [curves[at : at + BATCH] for at in range(0, len(curves), BATCH)]
-            scores = torch.cat([self._net.score(encoded, piece[None])[0] for piece in pieces])
+            batches = torch.split(curves, BATCH)
+            scores = torch.cat([*in_order(lambda batch: self._score(encoded, batch), batches, at_once)])
         return np.asarray(scores.double().cpu().numpy())
+
+    @torch.inference_mode()
+    def _score(self, encoded: tuple[torch.Tensor, torch.Tensor], curves: torch.Tensor) -> torch.Tensor:
+        return self._net.score(encoded, curves[None])[0]
