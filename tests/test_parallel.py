@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from unsquash.parallel import cores, in_order, pieces_at_once, share_one_heap, threads
+from unsquash import parallel
+from unsquash.parallel import cores, granted_cores, in_order, pieces_at_once, share_one_heap, threads
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
@@ -55,6 +56,38 @@ def test_the_environment_limits_the_threads(monkeypatch: pytest.MonkeyPatch) -> 
     for nonsense in ("", "0", "many"):
         monkeypatch.setenv("OMP_NUM_THREADS", nonsense)
         assert threads() == cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "20000 100000\n"}, 1),
+        ({"cpu.max": "0 0\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "400000\n"}, None),
+    ],
+)
+def test_a_container_says_how_many_cores_it_grants(
+    files: dict[str, str], expected: int | None, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert granted_cores(tmp_path) == expected
+
+
+def test_no_more_threads_than_a_container_grants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(parallel, "CGROUPS", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(64)), raising=False)
+    assert cores() == threads() == 64
+    (tmp_path / "cpu.max").write_text("300000 100000\n")
+    assert cores() == threads() == 3
 
 
 IN_PROGRAM = (

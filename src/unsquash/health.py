@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+
+from unsquash.parallel import cores
 
 _PACKAGES = (
     "numpy",
@@ -55,7 +56,7 @@ def examine() -> Health:
         unsquash=version("unsquash"),
         python=sys.version.split()[0],
         system=platform.platform(),
-        cores=os.cpu_count() or 1,
+        cores=cores(),
         packages={name: _version(name) for name in _PACKAGES},
         libsndfile=soundfile.__libsndfile_version__,
         devices=tuple(available_devices()),

@@ -6,12 +6,15 @@ loop burn a processor that others want, too. Pieces of a recording need not wait
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import math
 import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -19,15 +22,35 @@ Result = TypeVar("Result")
 
 LIMIT = "OMP_NUM_THREADS"
 MOST_PIECES = 2
+CGROUPS = Path("/sys/fs/cgroup")
 HEAPS = "MALLOC_ARENA_MAX"
 _M_ARENA_MAX = -8
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use, within the share of a container too."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
+        return min(len(os.sched_getaffinity(0)), granted_cores(CGROUPS) or sys.maxsize)
     return os.cpu_count() or 1
+
+
+def granted_cores(groups: Path) -> int | None:
+    """Return how many cores' time a container may use, rounded up; None where there is no limit.
+
+    Such a limit hides no core: a thread for each of them would mostly wait.
+
+    Args:
+        groups: where Linux shows what the control group of this process may do (version 2 or 1).
+    """
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # "max" is no number: no limit
+        quota_us, period_us = (groups / "cpu.max").read_text().split()
+        return max(1, math.ceil(int(quota_us) / int(period_us)))
+    with contextlib.suppress(OSError, ValueError):
+        former = groups / "cpu"
+        quota = int((former / "cpu.cfs_quota_us").read_text())  # -1: no limit
+        period = int((former / "cpu.cfs_period_us").read_text())
+        return max(1, math.ceil(quota / period)) if quota > 0 and period > 0 else None
+    return None
 
 
 def threads() -> int:

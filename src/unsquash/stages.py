@@ -158,8 +158,8 @@ def _at_once(net: Network | None) -> int:
 
 
 def _side_by_side(net: Network | None) -> AbstractContextManager[None]:
-    """Keep torch's operations to few threads each where chunks are looked at side by side."""
-    if net is None or _at_once(net) == 1:
+    """Divide the threads there are among the chunks that are looked at side by side."""
+    if net is None:
         return nullcontext()
     from unsquash.nets.device import operations_in  # loads torch
 

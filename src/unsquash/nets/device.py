@@ -36,9 +36,9 @@ def resolve_device(name: str) -> torch.device:
 
 @contextmanager
 def operations_in(count: int) -> Iterator[None]:
-    """Let every operation of torch run in so many threads; see `unsquash.parallel`."""
+    """Let every operation of torch run in at most so many threads; see `unsquash.parallel`."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(min(before, count))
     try:
         yield
     finally:
