@@ -25,7 +25,7 @@ import numpy as np
 
 from unsquash.audio import AudioInfo, AudioSource, atomic_output
 from unsquash.errors import InputError, OptionError
-from unsquash.units import Float64Array, FloatArray
+from unsquash.units import Float64Array, FloatArray, to_interleaved
 
 STEP_DB = 2.0**-20
 _VERSION = 1
@@ -72,7 +72,7 @@ def sample_bytes(block: FloatArray) -> bytes:
     Shape:
         block: `(C, t)`.
     """
-    return (np.ascontiguousarray(block.T, dtype="<f8") + 0.0).tobytes()
+    return (to_interleaved(block) + 0.0).astype("<f8", copy=False).tobytes()
 
 
 class GainWriter:
