@@ -94,6 +94,11 @@ def test_dynamic_range_is_averaged_over_audible_channels() -> None:
     assert dynamic_range_db(powers, peaks) == pytest.approx((0.0 + 20.0) / 2.0)
 
 
+def test_samples_too_faint_to_be_squared_are_not_audible() -> None:
+    samples = np.full((2, 7 * RATE), 1e-300)
+    assert levels(samples).dr_db is None
+
+
 def test_dynamic_range_counts_the_last_short_block() -> None:
     samples = np.concatenate((sine(3.0, 0.5), sine(1.0, 0.25)), axis=1)
     assert levels(samples).dr_db == pytest.approx(20.0 * math.log10(0.25 / 0.5), abs=1e-3)

@@ -317,18 +317,27 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path, encoded: dict[str,
             audio.read(0, FRAMES)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_no_numbers(tmp_path: Path, bad: float) -> None:
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [(np.nan, "not numbers"), (np.inf, "not numbers"), (-np.inf, "not numbers"), (-1e39, "beyond any level")],
+)
+def test_samples_that_are_no_samples(tmp_path: Path, bad: float, what: str) -> None:
     samples = np.zeros((2, 100_000))
     samples[1, 72_000] = bad
     samples[0, 90_000] = bad
-    soundfile.write(tmp_path / "a.wav", samples.T, 48000, "FLOAT")
+    soundfile.write(tmp_path / "a.wav", samples.T, 48000, "DOUBLE")
     with open_audio(tmp_path / "a.wav") as audio:
         assert not audio.read(0, 72_000).any()
-        with pytest.raises(AudioReadError, match=r"first at 1\.500 s"):
+        with pytest.raises(AudioReadError, match=rf"{what}.*first at 1\.500 s"):
             list(audio.blocks(block_frames=1000))
-    with pytest.raises(AudioReadError, match=r"first at 1\.500 s"):
+    with pytest.raises(AudioReadError, match=rf"{what}.*first at 1\.500 s"):
         ArraySource(samples, 48000)
+
+
+def test_integers_that_were_written_as_floats_are_read(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full((100, 1), -(2.0**31)), 48000, "FLOAT")
+    with open_audio(tmp_path / "a.wav") as audio:
+        assert (audio.read() == -(2.0**31)).all()
 
 
 def test_unsupported(tmp_path: Path) -> None:

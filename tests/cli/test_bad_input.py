@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 KNOWN = ("--profile", "five/C")
+HUGE = 1e39
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +31,10 @@ def folder(tmp_path_factory):
     (root / "truncated.flac").write_bytes((root / "good.flac").read_bytes()[:40000])
     (root / "header.wav").write_bytes((root / "good.wav").read_bytes()[:20])
     soundfile.write(root / "none.wav", np.zeros((0, 2)), 44100, "PCM_16")
-    for name, value in (("nan.wav", np.nan), ("inf.wav", np.inf)):
+    for name, value in (("nan.wav", np.nan), ("inf.wav", np.inf), ("huge.wav", HUGE)):
         samples = good.copy()
         samples[1000, 1] = value
-        soundfile.write(root / name, samples, 44100, "FLOAT")
+        soundfile.write(root / name, samples, 44100, "DOUBLE" if value == HUGE else "FLOAT")
     soundfile.write(root / "nine.wav", np.zeros((100, 9)), 44100, "PCM_16")
     soundfile.write(root / "slow.wav", np.zeros((100, 1)), 4000, "PCM_16")
     (root / "folder.wav").mkdir()
@@ -50,6 +51,7 @@ BAD_INPUTS = [
     ("none.wav", 4, b"no samples"),
     ("nan.wav", 4, b"0.02"),
     ("inf.wav", 4, b"0.02"),
+    ("huge.wav", 4, b"beyond any level, the first at 0.02"),
     ("nine.wav", 4, b"9 channels"),
     ("slow.wav", 4, b"4000 Hz"),
     ("folder.wav", 4, b"folder"),

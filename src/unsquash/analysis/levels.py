@@ -98,7 +98,7 @@ def dynamic_range_db(powers: Float64Array, peaks: Float64Array) -> float | None:
     loudest = max(1, int(DR_LOUDEST_SHARE * count))
     rms = np.sqrt(2.0 * np.mean(np.sort(powers, axis=1)[:, -loudest:], axis=1))
     second_peak = np.sort(peaks, axis=1)[:, -2]
-    audible = second_peak > 0.0
+    audible = np.minimum(second_peak, rms) > 0.0  # squares of the faintest samples are zero
     if not audible.any():
         return None
     return float(np.mean(20.0 * np.log10(second_peak[audible] / rms[audible])))

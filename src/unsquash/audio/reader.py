@@ -16,6 +16,8 @@ from unsquash.errors import AudioReadError, OptionError, UnsupportedAudioError
 from unsquash.units import Float64Array, FloatArray
 
 BLOCK_FRAMES = 65_536
+LARGEST_SAMPLE = 1e30
+"""Not even integers that were written as floats without scaling are near; above it, float32 overflows."""
 
 
 class AudioSource(Protocol):
@@ -78,7 +80,7 @@ class ArraySource:
             container="ARRAY",
             subtype="FLOAT" if array.dtype == np.float32 else "DOUBLE",
         )
-        _require_finite(array, 0, self.info)
+        _require_levels(array, 0, self.info)
         self._samples = array
 
     def blocks(
@@ -112,14 +114,14 @@ class AudioFile:
         """See `AudioSource.read`.
 
         Raises:
-            AudioReadError: the file ends early, cannot be decoded, or holds NaN or infinite samples.
+            AudioReadError: the file ends early, cannot be decoded, or holds what can be no sample.
         """
         start, stop = _range(self.info, start, stop)
         samples = self._decoder.read(start, stop - start)
         if samples.shape[1] < stop - start:
             raise self._decoder.truncated(start + samples.shape[1])
         if self.info.is_float:
-            _require_finite(samples, start, self.info)
+            _require_levels(samples, start, self.info)
         return samples
 
 
@@ -165,12 +167,14 @@ def _cut(info: AudioInfo, start: int, stop: int | None, block_frames: int) -> It
         yield first, min(first + block_frames, stop)
 
 
-def _require_finite(samples: FloatArray, start: int, info: AudioInfo) -> None:
-    """Raise if a sample is NaN or infinite, naming the time of the first."""
-    finite = np.isfinite(samples).all(axis=0)
-    if not finite.all():
-        time_s = (start + int(np.argmin(finite))) / info.sample_rate
-        raise AudioReadError(
-            f"{info.name} holds samples that are not numbers (NaN or infinite), the first at {time_s:.3f} s",
-            hint="find out what wrote them: they are no audio, and no level could be computed",
-        )
+def _require_levels(samples: FloatArray, start: int, info: AudioInfo) -> None:
+    """Raise if a sample is NaN, infinite or beyond any level, naming the time of the first."""
+    if not samples.size or max(samples.max(), -samples.min()) <= LARGEST_SAMPLE:  # never so with NaN
+        return
+    possible = (np.abs(samples) <= LARGEST_SAMPLE).all(axis=0)
+    time_s = (start + int(np.argmin(possible))) / info.sample_rate
+    what = "beyond any level" if np.isfinite(samples).all() else "that are not numbers (NaN or infinite)"
+    raise AudioReadError(
+        f"{info.name} holds samples {what}, the first at {time_s:.3f} s",
+        hint="find out what wrote them: they are no audio, and no level could be computed",
+    )
