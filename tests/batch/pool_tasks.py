@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +17,9 @@ def work(unit, report):
         os.kill(os.getpid(), signal.SIGKILL)
     if verb == "exit":
         os._exit(int(value))
+    if verb == "linger":
+        threading.Thread(target=time.sleep, args=(float(value),)).start()
+        sys.exit()
     if verb == "report":
         report(f"half of {value}")
     if verb == "sleep":

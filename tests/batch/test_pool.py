@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pool_tasks import work
 
+from unsquash.batch import pool
 from unsquash.batch.pool import WorkerDied, run_units
 from unsquash.batch.resources import affordable_jobs, choose_jobs
 from unsquash.parallel import cores
@@ -44,6 +45,31 @@ def test_a_dead_worker_takes_only_its_unit_along_and_is_replaced():
     assert str(os.getpid()) not in {words[0] for words in done.values()}
     assert {words[1] for words in done.values() if words[0] != "half"} == {"1"}
     assert ("report d", "half of d") in delivered
+
+
+@posix_only
+def test_a_worker_that_hangs_up_but_does_not_end_is_killed(monkeypatch):
+    monkeypatch.setattr(pool, "_PATIENCE_S", 0.5)
+    delivered = collect(["linger 20", "a"], 2)
+    assert {unit: message.reason for unit, message in delivered if isinstance(message, WorkerDied)} == {
+        "linger 20": "signal 9"
+    }
+    assert [unit for unit, message in delivered if isinstance(message, str)] == ["a"]
+
+
+def wait_for_all(connections):
+    """As if the parent had been busy until every worker had something to say."""
+    assert connections, "nobody is there to wait for"
+    for connection in connections:
+        connection.poll(None)
+    return connections
+
+
+@pytest.mark.parametrize("units", [[], ["a", "b"]])
+def test_the_end_is_seen_when_all_workers_are_done_at_once(monkeypatch, units):
+    monkeypatch.setattr(pool, "wait", wait_for_all)
+    delivered = collect(iter(units), 2)
+    assert sorted({unit for unit, _ in delivered}) == units
 
 
 @posix_only

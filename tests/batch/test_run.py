@@ -221,6 +221,15 @@ class TestFailures:
         assert recorder.counts["unchanged"] >= 1
         assert files(tmp_path / "out") == NAMES | {LEDGER_NAME}
 
+    @pytest.mark.parametrize("fail_fast", [False, True])
+    def test_a_ledger_that_cannot_be_written_leaves_nobody_to_wait_for(
+        self, music, tmp_path, batch, monkeypatch, fail_fast
+    ):
+        monkeypatch.setattr("unsquash.batch.pool.wait", None)
+        (tmp_path / "out" / LEDGER_NAME).mkdir(parents=True)
+        recorder = batch(music, tmp_path / "out", jobs=2, fail_fast=fail_fast)
+        assert recorder.counts == {"failed": 1 if fail_fast else 6}
+
     def test_a_model_that_is_unknown_stops_everything_at_once(self, music, tmp_path, batch):
         with pytest.raises(ModelError):
             batch(music, tmp_path / "out", RestoreOptions(model="nonsense"))

@@ -75,6 +75,8 @@ def _share_out(units: Iterator[Unit], team: _Team, jobs: int, deliver: Callable[
                 left = False
                 break
             busy[team.give(unit)] = unit
+        if not busy:
+            return  # waiting for nobody would last for ever
         for connection in cast(list[Connection], wait(list(busy))):
             try:
                 is_result, message = connection.recv()
@@ -119,7 +121,7 @@ class _Team:
         """Forget a dead worker, and say what it died of."""
         connection.close()
         process = self._processes.pop(connection)
-        process.join(_PATIENCE_S)
+        _end(process)
         code = process.exitcode
         process.close()
         return WorkerDied(f"signal {-code}" if code is not None and code < 0 else f"exit code {code}")
@@ -139,10 +141,7 @@ class _Team:
 
     def _part(self) -> None:
         for connection, process in self._processes.items():
-            process.join(_PATIENCE_S)
-            if process.exitcode is None:
-                process.kill()
-                process.join()
+            _end(process)
             connection.close()
             process.close()
         self._processes.clear()
@@ -155,6 +154,14 @@ class _Team:
         theirs.close()
         self._processes[ours] = process
         return ours
+
+
+def _end(process: Any) -> None:
+    """Wait for a process to end, and kill it where that takes too long."""
+    process.join(_PATIENCE_S)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
 
 
 @contextlib.contextmanager
@@ -175,7 +182,7 @@ def _serve(connection: Connection, task: Callable[[Any, Report], Any]) -> None:
     share_one_heap()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
-    with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
+    with connection, contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
         while (unit := connection.recv()) is not None:
             connection.send((True, task(unit, lambda message: connection.send((False, message)))))
 
