@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,11 +10,17 @@ import pytest
 import soundfile
 
 import unsquash
+from unsquash.analysis.clipping import Clipping
+from unsquash.analysis.diagnosis import analyze
+from unsquash.analysis.dynamics import Hearing
 from unsquash.audio import ArraySource, open_audio
 from unsquash.batch.joined import DividedObserver, JoinedSource, cut_stream
 from unsquash.batch.ledger import LEDGER_NAME
+from unsquash.batch.pooling import fit_to_stretch
+from unsquash.dsp.ceilings import Ceiling
 from unsquash.options import RestoreOptions
 from unsquash.pipeline import restore_file
+from unsquash.plan import Declipping, NeuralInversion, Plan
 from unsquash.stages import GainObserver
 
 KNOWN = RestoreOptions(profile="five/C")
@@ -115,6 +122,57 @@ def test_tracks_of_different_rates_share_diagnosis_and_level(album, tmp_path, ba
     assert len({outcome.report.level_gain_db for outcome in outcomes.values()}) == 1
     assert len({outcome.report.diagnosis for outcome in outcomes.values()}) == 1
     assert soundfile.info(tmp_path / "out" / "album" / "9b.wav").samplerate == 48000
+
+
+def declipping(diagnosis, options):
+    return Plan(stages=(Declipping(ceilings=diagnosis.clipping.ceilings, max_gain_db=24.0),), reasons=())
+
+
+def test_every_stretch_is_declipped_where_its_own_tops_are_flat(song, tmp_path, batch, monkeypatch):
+    folder = tmp_path / "music" / "album"
+    folder.mkdir(parents=True)
+    loud = song[:, :60_000] / np.abs(song[:, :60_000]).max()
+    soundfile.write(folder / "1.wav", np.clip(loud, -0.4, 0.5).T, 44100, "FLOAT")
+    soundfile.write(folder / "2.wav", np.clip(loud[0, :50_000], -0.2, 0.3), 44100, "FLOAT")
+    soundfile.write(folder / "3.wav", loud[:, :40_000].T, 48000, "FLOAT")
+    for module in ("batch.album", "pipeline"):
+        monkeypatch.setattr(f"unsquash.{module}.make_plan", declipping)
+    options = RestoreOptions(method="none")
+    assert batch(folder.parent, tmp_path / "out", options, album=True).counts == {"restored": 3}
+    for name in ("1.wav", "2.wav"):
+        restore_file(folder / name, tmp_path / name, options)
+        assert np.abs(read(tmp_path / name)).max() > np.abs(read(folder / name)).max()
+        assert np.array_equal(read(tmp_path / "out" / "album" / name), read(tmp_path / name))
+    assert np.array_equal(read(tmp_path / "out" / "album" / "3.wav"), read(folder / "3.wav"))
+
+
+def test_the_network_hears_every_stretch_relative_to_its_own_peak():
+    def found(peak, ceilings=()):
+        clipping = Clipping(
+            ceiling_dbfs=None, fraction=0.0, longest_run_samples=0, events=0, ceilings=ceilings
+        )
+        hearing = Hearing(peak=peak, conditioning=np.full(4, peak), amount=peak)
+        return replace(analyze(ArraySource(np.zeros((1, 9)), 44100)), clipping=clipping, hearing=hearing)
+
+    mono = (Ceiling(positive=0.2, negative=None),)
+    neural = NeuralInversion(model="any", linked=True, max_gain_db=12.0, ceilings=2 * mono)
+    plan, heard = fit_to_stretch(Plan(stages=(neural,), reasons=()), found(0.9), found(0.3, mono), 1)
+    assert heard.hearing.peak == 0.3
+    assert heard.hearing.amount == 0.9
+    assert np.all(heard.hearing.conditioning == 0.9)
+    assert plan.stages == (replace(neural, ceilings=mono),)
+    silent = replace(found(0.5), hearing=None)
+    assert fit_to_stretch(Plan(stages=(), reasons=()), found(0.9), silent, 1)[1].hearing.peak == 0.9
+
+
+def test_a_clipped_album_of_mixed_channels_is_restored_by_the_network(song, tmp_path, batch):
+    folder = tmp_path / "music" / "album"
+    folder.mkdir(parents=True)
+    loud = np.clip(song[:, :88_200] / np.abs(song[:, :88_200]).max(), -0.3, 0.3)
+    soundfile.write(folder / "1.wav", loud.T, 44100, "PCM_16")
+    soundfile.write(folder / "2.wav", loud[0], 44100, "PCM_16")
+    options = RestoreOptions(method="neural", device="cpu")
+    assert batch(folder.parent, tmp_path / "out", options, album=True).counts == {"restored": 2}
 
 
 def test_an_album_is_restored_whole_or_not_at_all(album, tmp_path, batch):

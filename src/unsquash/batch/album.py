@@ -23,7 +23,7 @@ from unsquash.audio import (
 )
 from unsquash.batch.jobs import Job
 from unsquash.batch.joined import DividedObserver, JoinedSource, cut_stream
-from unsquash.batch.pooling import pool_diagnoses, pool_levels
+from unsquash.batch.pooling import fit_to_stretch, pool_diagnoses, pool_levels
 from unsquash.options import LevelPolicy, RestoreOptions
 from unsquash.pipeline import FileRestoration, check_separate
 from unsquash.plan import make_plan, needs_network
@@ -97,11 +97,12 @@ class _Album:
         self._net = network_on(options.device, options.model) if needs_network(options) else None
         judge = judge_for(self._net, options)
         done = 0
-        found = []
+        self._found = []
         for source in sources:
-            found.append((source.info, analyze(source, net=judge, progress=self._onward("analyze", done))))
+            self._found.append(analyze(source, net=judge, progress=self._onward("analyze", done)))
             done += source.info.frames
-        self._diagnosis = pool_diagnoses(found)
+        infos = (source.info for source in sources)
+        self._diagnosis = pool_diagnoses(list(zip(infos, self._found, strict=True)))
         self._levels = self._diagnosis.levels
         self.plan = make_plan(self._diagnosis, options)
 
@@ -111,15 +112,16 @@ class _Album:
         streams = [
             restored_blocks(
                 source,
-                self.plan,
-                self._diagnosis,
+                *fit_to_stretch(self.plan, self._diagnosis, own, source.info.channels),
                 self.options,
                 self._net,
                 0,
                 source.info.frames,
                 DividedObserver([track.info.frames for track in stretch], watching).observe,
             )
-            for source, stretch, watching in zip(self._sources, self._stretches, observers, strict=True)
+            for source, own, stretch, watching in zip(
+                self._sources, self._found, self._stretches, observers, strict=True
+            )
         ]
         phase, gain_db = "restore", 0.0
         remarks: tuple[str, ...] = ()

@@ -9,6 +9,10 @@ from dataclasses import replace
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.analysis.levels import Levels
 from unsquash.audio import AudioInfo
+from unsquash.dsp.ceilings import Ceiling
+from unsquash.plan import Declipping, NeuralInversion, Plan, Stage
+
+_UNCLIPPED = Ceiling(positive=None, negative=None)
 
 
 def pool_diagnoses(found: Sequence[tuple[AudioInfo, Diagnosis]]) -> Diagnosis:
@@ -21,6 +25,33 @@ def pool_diagnoses(found: Sequence[tuple[AudioInfo, Diagnosis]]) -> Diagnosis:
     if len(found) == 1:
         return decisive
     return replace(decisive, levels=pool_levels([(info.duration_s, item.levels) for info, item in found]))
+
+
+def fit_to_stretch(plan: Plan, diagnosis: Diagnosis, own: Diagnosis, channels: int) -> tuple[Plan, Diagnosis]:
+    """Return an album's plan and diagnosis as they hold for a stretch of it.
+
+    What was done is the same everywhere, and so is what conditions the network; but tops are flat where the
+    stretch's own are, and the network hears levels relative to the stretch's own peak.
+
+    Args:
+        plan: of the album.
+        diagnosis: of the album.
+        own: of the stretch alone.
+        channels: of the stretch.
+    """
+    hearing = diagnosis.hearing
+    if hearing is not None and own.hearing is not None:
+        hearing = replace(hearing, peak=own.hearing.peak)
+    stages = tuple(_with_ceilings(stage, own.clipping.ceilings, channels) for stage in plan.stages)
+    return replace(plan, stages=stages), replace(diagnosis, hearing=hearing)
+
+
+def _with_ceilings(stage: Stage, ceilings: tuple[Ceiling, ...], channels: int) -> Stage:
+    if isinstance(stage, NeuralInversion):
+        return replace(stage, ceilings=ceilings)
+    if isinstance(stage, Declipping):
+        return replace(stage, ceilings=ceilings or (_UNCLIPPED,) * channels)
+    return stage
 
 
 def pool_levels(found: Sequence[tuple[float, Levels]]) -> Levels:
