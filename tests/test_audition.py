@@ -188,4 +188,42 @@ def levels(lufs, peak):
 def test_the_louder_is_lowered_and_both_stay_below_full_scale():
     assert matching_gains_db(levels(-10.0, -3.0), levels(-14.0, -2.0)) == (-4.0, 0.0)
     assert matching_gains_db(levels(-10.0, -3.0), levels(-14.0, 2.0)) == pytest.approx((-7.0, -3.0))
-    assert matching_gains_db(levels(None, -3.0), levels(-14.0, 2.0)) == (None, None)
+    assert matching_gains_db(levels(None, -3.0), levels(-14.0, 2.0)) is None
+
+
+def test_what_is_too_short_for_a_loudness_is_lowered_so_that_it_fits(tmp_path):
+    soundfile.write(tmp_path / "in.wav", np.sin(np.arange(RATE // 5) / 20) * 1.5, RATE, "FLOAT")
+    report = restore_file(tmp_path / "in.wav", tmp_path / "out.wav", KNOWN, ab=tmp_path / "ab")
+    assert any("too short" in warning for warning in report.warnings)
+    assert np.abs(samples_of(tmp_path / "ab" / "in.before.wav")).max() < 1.0
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    ("source", "target", "save_gain", "ab", "blind"),
+    [
+        ("in.wav", "out.wav", "in.wav", None, False),
+        ("in.wav", "out.wav", "out.wav", None, False),
+        ("in.wav", "in.after.wav", None, ".", False),
+        ("in.before.wav", "in.before.after.wav", None, ".", False),
+        ("in.wav", "out.wav", "in.key", ".", True),
+        ("in.wav", "sub/../in.X.wav", None, ".", True),
+    ],
+)
+def test_no_output_takes_the_place_of_an_input_or_of_another_output(
+    burst, tmp_path, overwrite, source, target, save_gain, ab, blind
+):
+    (tmp_path / "sub").mkdir()
+    burst.rename(tmp_path / source)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(OutputExistsError, match="same file"):
+        restore_file(
+            tmp_path / source,
+            tmp_path / target,
+            KNOWN,
+            overwrite=overwrite,
+            save_gain=None if save_gain is None else tmp_path / save_gain,
+            ab=None if ab is None else tmp_path / ab,
+            blind=blind,
+        )
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from safetensors import safe_open
 
+import unsquash
 from unsquash import Position, RestoreOptions, restore_file
 from unsquash.audio import open_audio
 from unsquash.dsp.compressor import compress
@@ -70,6 +71,41 @@ def test_applied_again_it_is_the_same_bit_for_bit(squashed, tmp_path, subtype, n
     assert second.level_gain_db == first.level_gain_db
     assert second.gain == first.gain
     assert second.plan.method == "saved"
+
+
+def test_an_integer_output_gets_less_of_a_level_that_only_floats_can_hold(squashed, tmp_path):
+    source = write(tmp_path / "in.wav", squashed * (1.4 / np.abs(squashed).max()), "FLOAT")
+    floats = dataclasses.replace(KNOWN, bit_depth="32f")
+    first = restore(source, tmp_path / "float.wav", floats, save_gain=tmp_path / "gain")
+    again = restore(source, tmp_path / "16.wav", RestoreOptions(apply_gain=tmp_path / "gain", bit_depth="16"))
+    assert first.level_gain_db == 0.0
+    assert again.levels.true_peak_dbtp == pytest.approx(-1.0, abs=0.01)
+    assert any("softer than saved" in warning for warning in again.warnings)
+
+
+def test_headerless_outputs_have_gains_and_pairs_too(squashed, tmp_path):
+    source = write(tmp_path / "in.wav", squashed, "PCM_16")
+    restore(source, tmp_path / "out.raw", save_gain=tmp_path / "gain", ab=tmp_path / "ab")
+    assert (tmp_path / "ab" / "in.after.wav").exists()
+    undo = RestoreOptions(apply_gain=tmp_path / "gain", undo=True, input_format="s24le:44100:2")
+    restore(tmp_path / "out.raw", tmp_path / "back.wav", undo)
+    assert np.abs(samples_of(tmp_path / "back.wav") - samples_of(source)).max() < 2**-22
+
+
+def test_the_gain_that_is_applied_is_not_written_over(squashed, tmp_path):
+    source = write(tmp_path / "in.wav", squashed, "PCM_16")
+    restore(source, tmp_path / "out.wav", save_gain=tmp_path / "gain.wav")
+    with pytest.raises(OutputExistsError, match="same file"):
+        restore(source, tmp_path / "gain.wav", RestoreOptions(apply_gain=tmp_path / "gain.wav"))
+
+
+def test_a_saved_gain_fits_its_own_samples_only_in_the_library_too(squashed, tmp_path):
+    source = write(tmp_path / "in.wav", squashed, "PCM_16")
+    restore(source, tmp_path / "out.wav", save_gain=tmp_path / "gain")
+    apply = RestoreOptions(apply_gain=tmp_path / "gain")
+    unsquash.restore(samples_of(source), 44100, apply)
+    with pytest.raises(OptionError, match="another recording"):
+        unsquash.restore(samples_of(source)[:, ::-1], 44100, apply)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -59,7 +59,7 @@ def most_squashed_part(
         length_s: of the part.
     """
     info = source.info
-    length = min(info.frames, round(length_s * info.sample_rate))
+    length = max(1, min(info.frames, round(length_s * info.sample_rate)))
     middle = (info.frames - length) // 2
     if length == info.frames or not plan.stages:
         return middle, middle + length
@@ -133,9 +133,14 @@ class Pair:
         return self.folder / f"{self.stem}.key"
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def paths(self) -> tuple[Path, ...]:
         """All files that are written."""
-        return tuple(map(str, (*self.files, self.key) if self.blind else self.files))
+        return (*self.files, self.key) if self.blind else self.files
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(map(str, self.paths))
 
     def check(self, *, overwrite: bool) -> None:
         """Refuse, before any work, what could not be written in the end; make the folder.
@@ -149,8 +154,8 @@ class Pair:
             raise OutputError(
                 f"the folder '{self.folder}' cannot be made: {error.strerror}", hint="choose another folder"
             ) from error
-        for name in self.names:
-            check_target(Path(name), overwrite=overwrite)
+        for path in self.paths:
+            check_target(path, overwrite=overwrite)
 
 
 def choose_pair(source: Path | BinaryIO, target: Target, folder: Path | None, *, blind: bool) -> Pair | None:
@@ -189,15 +194,16 @@ def write_pair(
     """
     sources = ((before, part), (after, (0, after.info.frames)))
     levels = [_levels(source, span) for source, span in sources]
-    gains_db = matching_gains_db(*levels)
-    remarks = () if None not in gains_db else ("too short or too quiet to match the loudness of the pair",)
+    matching_db = matching_gains_db(*levels)
+    gains_db = matching_db or (_room_db(levels),) * 2
+    remarks = () if matching_db else ("too short or too quiet to match the loudness of the pair",)
     order = [0, 1]
     if pair.blind:
         lot = hashlib.sha256(f"{seed} {levels}".encode()).digest()[0] & 1
         order = [lot, 1 - lot]
     for path, index in zip(pair.files, order, strict=True):
         source, span = sources[index]
-        factor = db_to_linear(gains_db[index] or 0.0)
+        factor = db_to_linear(gains_db[index])
         output_format = choose_format(source.info, path, bit_depth="24", frames=span[1] - span[0])
         with open_writer(path, output_format, overwrite=overwrite, dither=True, seed=seed) as writer:
             for block in source.blocks(*span):
@@ -207,15 +213,15 @@ def write_pair(
     return remarks
 
 
-def matching_gains_db(before: Levels, after: Levels) -> tuple[float | None, float | None]:
-    """Return the gains that make two recordings equally loud; (None, None) where one has no loudness."""
+def matching_gains_db(before: Levels, after: Levels) -> tuple[float, float] | None:
+    """Return the gains that make two recordings equally loud; None where one has no loudness."""
     if (
         before.integrated_lufs is None
         or after.integrated_lufs is None
         or before.true_peak_dbtp is None
         or after.true_peak_dbtp is None
     ):
-        return None, None
+        return None
     target_lufs = min(
         before.integrated_lufs,
         after.integrated_lufs,
@@ -225,6 +231,12 @@ def matching_gains_db(before: Levels, after: Levels) -> tuple[float | None, floa
     return target_lufs - before.integrated_lufs, target_lufs - after.integrated_lufs
 
 
+def _room_db(levels: Sequence[Levels]) -> float:
+    """Return the gain, 0 dB or less, that lets the 24 bits of a pair hold both."""
+    peaks_dbtp = [one.true_peak_dbtp for one in levels if one.true_peak_dbtp is not None]
+    return min(0.0, TRUE_PEAK_LIMIT_DBTP - max(peaks_dbtp, default=TRUE_PEAK_LIMIT_DBTP))
+
+
 def _levels(source: AudioSource, span: tuple[int, int]) -> Levels:
     meter = LevelsMeter(source.info.sample_rate, source.info.channels)
     for block in source.blocks(*span):
@@ -232,9 +244,7 @@ def _levels(source: AudioSource, span: tuple[int, int]) -> Levels:
     return meter.result()
 
 
-def _seal(
-    pair: Pair, order: list[int], gains_db: tuple[float | None, float | None], *, overwrite: bool
-) -> None:
+def _seal(pair: Pair, order: list[int], gains_db: tuple[float, float], *, overwrite: bool) -> None:
     """Write the key in base64, so that nobody reads it by accident, with the digests of the two files."""
     key = {}
     for name, path, index in zip("XY", pair.files, order, strict=True):
@@ -248,4 +258,5 @@ def _seal(
         }
     text = base64.b64encode(json.dumps(key).encode()).decode()
     with atomic_output(pair.key, overwrite=overwrite) as file:
-        file.write(f"Sealed; to open: tail -n 1 '{pair.key.name}' | base64 -d\n{text}\n".encode())
+        to_open = f"Sealed; to open: tail -n 1 '{pair.key.name}' | base64 -d\n{text}\n"
+        file.write(to_open.encode("utf-8", "surrogateescape"))

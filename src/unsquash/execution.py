@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.analysis.levels import Levels
-from unsquash.audio import AudioFile, AudioInfo, OutputFormat, open_audio, wants_dither
+from unsquash.audio import (
+    AudioFile,
+    AudioInfo,
+    OutputFormat,
+    headerless,
+    open_audio,
+    wants_dither,
+)
 from unsquash.audition import Pair, write_pair
 from unsquash.engines.saved import squashed_again
 from unsquash.errors import OptionError
@@ -19,7 +26,7 @@ from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, SavedGain
 from unsquash.rendering import Progress, Rendering, Target, level_policy, render
 from unsquash.sidecar import GainFile, GainRecord, GainWriter, open_gain_writer, samples_digest
-from unsquash.stages import GainObserver, GainSummary, restored_blocks
+from unsquash.stages import GainObserver, GainSummary, check_fits, restored_blocks
 from unsquash.tagging import Tagging, keep_mtime
 from unsquash.units import FloatArray
 
@@ -156,7 +163,7 @@ def execute(work: Work) -> Done:
     done = _write(work)
     if work.pair is None or not isinstance(work.target, Path):
         return done
-    with open_audio(work.target) as output:
+    with open_audio(work.target, headerless(work.output_format)) as output:
         remarks = write_pair(
             work.pair, work.audio, work.part, output, seed=work.options.seed, overwrite=work.overwrite
         )
@@ -220,9 +227,7 @@ def check_saved_gain(work: Work) -> None:
     """
     if work.save_gain is not None and not work.is_whole:
         raise OptionError("the gain of a part cannot be saved", hint="leave --start, --end and --preview out")
-    if work.saved is not None:
-        gain = GainFile(work.saved.path)
-        gain.check(work.audio.info, samples_digest(work.audio), undo=work.saved.undo)
+    check_fits(work.plan, work.audio)
 
 
 def _blocks(work: Work, observe: Observe, remarks: list[str]) -> Iterator[FloatArray]:
@@ -243,12 +248,10 @@ def _blocks(work: Work, observe: Observe, remarks: list[str]) -> Iterator[FloatA
 def _rendering(work: Work, tagging: Tagging) -> Rendering:
     """Say how to write: a gain applied again comes with its level, one taken back with none."""
     options, saved, diagnosis = work.options, work.saved, work.diagnosis
-    gain_db = None
-    if saved is not None and saved.undo:
-        gain_db = 0.0
-    elif saved is not None and options.level == "auto" and options.strength == 1.0:
-        gain_db = GainFile(saved.path).record.level_gain_db
     is_undo = saved is not None and saved.undo
+    earlier_db = None
+    if saved is not None and not is_undo and options.level == "auto" and options.strength == 1.0:
+        earlier_db = GainFile(saved.path).record.level_gain_db
     dithers = wants_dither(options.dither, work.audio.info, work.output_format, changed=work.changed)
     return Rendering(
         target=work.target,
@@ -258,7 +261,8 @@ def _rendering(work: Work, tagging: Tagging) -> Rendering:
         dither=dithers and not (is_undo and options.dither == "auto"),
         seed=options.seed,
         overwrite=work.overwrite,
-        gain_db=gain_db,
+        gain_db=0.0 if is_undo else None,
+        earlier_db=earlier_db,
         attach=tagging.attach,
     )
 
@@ -275,7 +279,7 @@ def _record(work: Work, level_gain_db: float) -> GainRecord:
     info = work.audio.info
     restored_sha256 = ""
     if isinstance(work.target, Path):
-        with open_audio(work.target) as output:
+        with open_audio(work.target, headerless(work.output_format)) as output:
             restored_sha256 = samples_digest(output)
     return GainRecord(
         sample_rate=info.sample_rate,

@@ -14,6 +14,7 @@ from unsquash.audio import (
     ArraySource,
     AudioInfo,
     OutputFormat,
+    check_separate,
     check_target,
     choose_format,
     open_audio,
@@ -21,7 +22,6 @@ from unsquash.audio import (
 )
 from unsquash.errors import OptionError
 from unsquash.options import BitDepth, Dither, LevelPolicy, Link
-from unsquash.pipeline import check_separate
 from unsquash.plan import describe_compressor
 from unsquash.rendering import Progress, Rendered, Rendering, render
 from unsquash.units import FloatArray, db_to_linear

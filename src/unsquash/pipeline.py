@@ -21,6 +21,7 @@ from unsquash.audio import (
     AudioSource,
     OutputFormat,
     RawFormat,
+    check_separate,
     check_target,
     choose_format,
     open_audio,
@@ -29,13 +30,12 @@ from unsquash.audio import (
 )
 from unsquash.audition import choose_pair, most_squashed_part
 from unsquash.dsp.profiles import load_profile_set
-from unsquash.errors import OutputExistsError
 from unsquash.execution import FileRestoration as FileRestoration
 from unsquash.execution import Work, execute, planned
 from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, is_left_open, make_plan, needs_network
 from unsquash.rendering import Progress, Target, level_gain_db
-from unsquash.stages import judge_for, network_on, restored_blocks, suspects_of
+from unsquash.stages import check_fits, judge_for, network_on, restored_blocks, suspects_of
 from unsquash.tracing import Trace
 from unsquash.tracing import trace as traced
 from unsquash.units import FloatArray, db_to_linear
@@ -87,6 +87,7 @@ def restore(samples: FloatArray, sample_rate: int, options: RestoreOptions | Non
     source = ArraySource(samples, sample_rate)
     start, stop = options.part(source.info.sample_rate, source.info.frames)
     diagnosis, plan, net = _decide(source, options, None)
+    check_fits(plan, source)
     gains: list[FloatArray] = []
 
     def observe(_samples: FloatArray, gain_db: FloatArray) -> None:
@@ -147,8 +148,12 @@ def restore_file(
         audio = stack.enter_context(open_audio(path, raw_format(options)))
         part = options.part(audio.info.sample_rate, audio.info.frames)
         pair = choose_pair(source, target, ab, blind=blind)
+        beside = () if pair is None else pair.paths
+        outputs = [one for one in (target, save_gain, *beside) if isinstance(one, Path)]
+        for read in (path, options.apply_gain):
+            if read is not None and read.exists():
+                check_separate(read, *outputs)
         if isinstance(target, Path):
-            check_separate(path, target)
             check_target(target, overwrite=overwrite)
         output_format = _output_format(audio.info, target, options, part[1] - part[0])
         if save_gain is not None:
@@ -259,19 +264,6 @@ def analyze(samples: FloatArray, sample_rate: int, options: RestoreOptions | Non
         ModelError: the network's weights cannot be loaded.
     """
     return _decide(ArraySource(samples, sample_rate), options or RestoreOptions(), None)[0]
-
-
-def check_separate(source: Path, target: Path) -> None:
-    """Refuse to write over the input.
-
-    Raises:
-        OutputExistsError: both name the same file.
-    """
-    if target.exists() and source.samefile(target):
-        raise OutputExistsError(
-            f"input and output are the same file: {target}",
-            hint="inputs are never touched; choose another name",
-        )
 
 
 def _decide(

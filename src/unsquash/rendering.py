@@ -23,6 +23,7 @@ from unsquash.units import FloatArray, db_to_linear, to_interleaved, to_planar
 
 TRUE_PEAK_LIMIT_DBTP = -1.0
 _BLOCK_SAMPLES = 65536
+_ROUNDING_DB = 1e-6
 
 Target = Path | BinaryIO
 Progress = Callable[[str, int, int], None]
@@ -42,6 +43,8 @@ class Rendering:
         seed: of the dither.
         overwrite: replace an existing target.
         gain_db: the constant gain, where it was decided for more than this recording; `level` is ignored.
+        earlier_db: the constant gain of an earlier run, instead of `level`; an integer output gets less of it
+            where it would exceed -1 dBTP.
         attach: gives what goes with the samples, from the constant gain and, once all is written, the levels.
     """
 
@@ -53,6 +56,7 @@ class Rendering:
     seed: int
     overwrite: bool
     gain_db: float | None = None
+    earlier_db: float | None = None
     attach: Attach | None = None
 
 
@@ -85,6 +89,8 @@ def render(
     fixed_db = 0.0 if policy == "keep" else None
     if rendering.gain_db is not None:
         fixed_db = rendering.gain_db
+    elif output_format.is_float and rendering.earlier_db is not None:
+        fixed_db = rendering.earlier_db
     if fixed_db is not None:
         factor = db_to_linear(fixed_db)
         with _open(rendering, frames, fixed_db, meter) as writer:
@@ -95,6 +101,8 @@ def render(
         fill_spool(spool, measured)
         levels = meter.result()
         gain_db, warnings = level_gain_db(policy, levels, rendering.match_lufs, output_format.is_float)
+        if rendering.earlier_db is not None:
+            gain_db, warnings = _no_louder(rendering.earlier_db, levels)
         factor = db_to_linear(gain_db)
         with _open(rendering, frames, gain_db, meter) as writer:
             for done, block in read_spool(spool, output_format.channels):
@@ -131,6 +139,17 @@ def level_gain_db(
     short_db = wanted_db - allowed_db
     remark = f"the level stays {short_db:.1f} dB below what was asked, to keep {TRUE_PEAK_LIMIT_DBTP} dBTP"
     return allowed_db, (remark,)
+
+
+def _no_louder(wanted_db: float, levels: Levels) -> tuple[float, tuple[str, ...]]:
+    """Return a gain, or what of it an integer output can take, and remarks."""
+    if levels.true_peak_dbtp is None:
+        return wanted_db, ()
+    allowed_db = TRUE_PEAK_LIMIT_DBTP - levels.true_peak_dbtp
+    if wanted_db <= allowed_db + _ROUNDING_DB:
+        return wanted_db, ()
+    short_db = wanted_db - allowed_db
+    return allowed_db, (f"{short_db:.1f} dB softer than saved, to keep {TRUE_PEAK_LIMIT_DBTP} dBTP",)
 
 
 def shifted(levels: Levels, gain_db: float) -> Levels:

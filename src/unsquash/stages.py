@@ -26,7 +26,7 @@ from unsquash.plan import (
     SavedGain,
     Stage,
 )
-from unsquash.sidecar import STEP_DB, GainFile
+from unsquash.sidecar import STEP_DB, GainFile, samples_digest
 from unsquash.units import FloatArray
 
 if TYPE_CHECKING:
@@ -91,6 +91,18 @@ def judge_for(net: Network | None, options: RestoreOptions) -> GainNet | None:
     if not isinstance(net, GainNet) and options.method == "auto":
         net = network_on(options.device, DEFAULT_MODEL)
     return net if isinstance(net, GainNet) else None
+
+
+def check_fits(plan: Plan, audio: AudioSource) -> None:
+    """Refuse a saved gain that belongs to another recording.
+
+    Raises:
+        OptionError: it does.
+        InputError: the gain cannot be read.
+    """
+    for stage in plan.stages:
+        if isinstance(stage, SavedGain):
+            GainFile(stage.path).check(audio.info, samples_digest(audio), undo=stage.undo)
 
 
 def restored_blocks(

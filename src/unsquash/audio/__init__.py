@@ -3,12 +3,13 @@
 Samples are float64 blocks `(C, t)`, ±1 = 0 dBFS. Outputs appear whole or not at all.
 """
 
-from unsquash.audio.atomic import atomic_output, check_target, copy_file
+from unsquash.audio.atomic import atomic_output, check_separate, check_target, copy_file
 from unsquash.audio.choice import AUDIO_EXTENSIONS, choose_format
 from unsquash.audio.encoding import wants_dither
 from unsquash.audio.formats import AudioInfo, OutputFormat
+from unsquash.audio.iff import complete_sizes, walk_chunks
 from unsquash.audio.pipes import open_pipe_writer, spooled
-from unsquash.audio.raw import RawFormat, parse_raw_format
+from unsquash.audio.raw import RawFormat, headerless, parse_raw_format
 from unsquash.audio.reader import ArraySource, AudioFile, AudioSource, open_audio
 from unsquash.audio.writer import Attachments, AudioWriter, open_writer
 
@@ -23,13 +24,17 @@ __all__ = [
     "OutputFormat",
     "RawFormat",
     "atomic_output",
+    "check_separate",
     "check_target",
     "choose_format",
+    "complete_sizes",
     "copy_file",
+    "headerless",
     "open_audio",
     "open_pipe_writer",
     "open_writer",
     "parse_raw_format",
     "spooled",
+    "walk_chunks",
     "wants_dither",
 ]

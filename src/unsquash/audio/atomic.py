@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 from typing import BinaryIO
 
@@ -101,7 +105,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         OutputError: it is a folder or device, or its folder is missing or closed to us.
     """
     with output_errors(f"'{target}'"):
-        exists = target.exists()
+        exists = target.exists() or target.is_symlink()
         is_folder = target.is_dir()
         is_file = target.is_file()
         has_folder = target.parent.is_dir()
@@ -121,11 +125,39 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         raise OutputError(f"the name '{target.name}' is too long", hint=_HINTS[errno.ENAMETOOLONG])
 
 
+def check_separate(source: Path, *targets: Path) -> None:
+    """Refuse to write over an input, or two outputs into one file.
+
+    Raises:
+        OutputExistsError: two of them name the same file.
+    """
+    for target in targets:
+        if target.exists() and source.samefile(target):
+            raise OutputExistsError(
+                f"input and output are the same file: {target}",
+                hint="inputs are never touched; choose another name",
+            )
+    for earlier, later in combinations(targets, 2):
+        if earlier.resolve() == later.resolve():
+            raise OutputExistsError(f"two outputs are the same file: {later}", hint="choose another name")
+
+
 def _temporary_name(target: Path) -> Path:
-    """Return a free name in the same folder: `NAME.tmp-PID-RANDOM`, NAME cut where it gets too long."""
-    suffix = f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
+    """Return a free name in the folder: `NAME.tmp-PID-MACHINE-RANDOM`, NAME cut where it gets too long."""
+    suffix = f".tmp-{os.getpid()}-{machine_id()}-{secrets.token_hex(4)}"
     stem = os.fsencode(target.name)[: _MAX_NAME_BYTES - len(suffix)]
     return target.with_name(stem.decode("utf-8", errors="ignore") + suffix)
+
+
+@lru_cache(maxsize=1)
+def machine_id() -> str:
+    """Return eight hexadecimal digits for the machine, or container, whose process numbers are known here."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/etc/machine-id").read_text())
+    with contextlib.suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256(" ".join(parts).encode(errors="replace")).hexdigest()[:8]
 
 
 def _commit(temporary: Path, target: Path, *, overwrite: bool) -> None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from unsquash.audio.formats import BYTES_PER_SAMPLE, OutputFormat
 from unsquash.errors import OptionError
 
 _SUBTYPES = {
@@ -61,6 +62,19 @@ def parse_raw_format(text: str) -> RawFormat:
         bytes_per_sample=int(name[1:]) // 8,
         sample_rate=int(match[5]),
         channels=int(match[6]),
+    )
+
+
+def headerless(output: OutputFormat) -> RawFormat | None:
+    """Return what an output without a header holds; None where a header says it."""
+    if output.container != "RAW":
+        return None
+    return RawFormat(
+        subtype=output.subtype,
+        endian="LITTLE",
+        bytes_per_sample=BYTES_PER_SAMPLE[output.subtype],
+        sample_rate=output.sample_rate,
+        channels=output.channels,
     )
 
 

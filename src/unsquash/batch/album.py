@@ -16,6 +16,7 @@ from unsquash.analysis.levels import LevelsMeter
 from unsquash.audio import (
     AudioInfo,
     OutputFormat,
+    check_separate,
     check_target,
     choose_format,
     open_audio,
@@ -25,7 +26,7 @@ from unsquash.batch.jobs import Job
 from unsquash.batch.joined import DividedObserver, JoinedSource, cut_stream
 from unsquash.batch.pooling import fit_to_stretch, pool_diagnoses, pool_levels
 from unsquash.options import LevelPolicy, RestoreOptions
-from unsquash.pipeline import FileRestoration, check_separate
+from unsquash.pipeline import FileRestoration
 from unsquash.plan import make_plan, needs_network
 from unsquash.rendering import (
     Progress,

@@ -122,8 +122,7 @@ def _check_plot(plot: Path, names: list[str], *, is_one: bool, overwrite: bool) 
         raise OptionError("a plot shows one file", hint="unsquash analyze IN.wav --plot OUT.png")
     if plot.suffix.lower() != ".png":
         raise OptionError(f"'{plot}' is no name of a PNG file", hint="let it end in .png")
-    from unsquash.audio import check_target
-    from unsquash.pipeline import check_separate
+    from unsquash.audio import check_separate, check_target
     from unsquash.plotting import require_matplotlib
 
     require_matplotlib()

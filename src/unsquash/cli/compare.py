@@ -23,13 +23,15 @@ def compare(
 ) -> None:
     """Measure how far two recordings of equal length are apart; write them equally loud with --ab."""
     from unsquash import console
-    from unsquash.audio import open_audio
+    from unsquash.audio import check_separate, open_audio
     from unsquash.audition import choose_pair, write_pair
     from unsquash.metrics import compare_sources
 
     pair = choose_pair(before, after, ab, blind=blind)
     with open_audio(before) as reference, open_audio(after) as estimate:
         if pair is not None:
+            check_separate(before, *pair.paths)
+            check_separate(after, *pair.paths)
             pair.check(overwrite=overwrite)
         comparison = compare_sources(reference, estimate)
         if pair is not None:
