@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from unsquash.analysis.identification import Suspects
     from unsquash.nets.delimiter import Delimiter
     from unsquash.nets.gain import GainNet
+    from unsquash.nets.profile import ProfileNet
 
     Network: TypeAlias = GainNet | Delimiter
 
@@ -45,7 +46,6 @@ class GainSummary:
     max_db: float
 
 
-@lru_cache(maxsize=2)
 def network_on(device: str, model: str) -> Network:
     """Load a network onto a device, once for all files that a process restores.
 
@@ -53,13 +53,19 @@ def network_on(device: str, model: str) -> Network:
         ModelError: its weights cannot be loaded.
         DeviceError: the device is absent.
     """
+    from unsquash.weights import digest_of
+
+    return _network_on(device, model, digest_of(model))
+
+
+@lru_cache(maxsize=2)
+def _network_on(device: str, model: str, _digest: str) -> Network:
     from unsquash.nets.device import resolve_device  # loads torch
     from unsquash.weights import load_net
 
     return load_net(model).to(resolve_device(device))
 
 
-@lru_cache(maxsize=2)
 def suspects_of(device: str, profile_set: str) -> Suspects:
     """Load what is needed to look for compressors, once for all files that a process restores.
 
@@ -68,12 +74,16 @@ def suspects_of(device: str, profile_set: str) -> Suspects:
         OptionError: there is no such set of profiles.
     """
     from unsquash.analysis.identification import Suspects  # loads torch
+
+    return Suspects(net=_profile_net_on(device), known=load_profile_set(profile_set))
+
+
+@lru_cache(maxsize=2)
+def _profile_net_on(device: str) -> ProfileNet:
     from unsquash.nets.device import resolve_device
     from unsquash.weights import load_profile_net
 
-    return Suspects(
-        net=load_profile_net(PROFILE_MODEL).to(resolve_device(device)), known=load_profile_set(profile_set)
-    )
+    return load_profile_net(PROFILE_MODEL).to(resolve_device(device))
 
 
 def judge_for(net: Network | None, options: RestoreOptions) -> GainNet | None:

@@ -139,3 +139,13 @@ def test_rectangles_are_not_clipped(levels: list[float]) -> None:
         for _ in range(40)
     ]
     assert found(np.concatenate(notes)[None]) == NONE
+
+
+@pytest.mark.parametrize("level", [1e5, 1e16, 1e29])
+def test_tops_beyond_any_scale_are_counted_with_the_loudest(level: float) -> None:
+    meter = ClippingMeter(RATE, 1)
+    top = np.zeros((1, 64))
+    top[0, 10:30] = level
+    meter.push(top)
+    assert meter._histograms[0, 0, :, -1].tolist()[0] == 20
+    assert meter._histograms.sum() == meter._histograms[0, 0, :, -1].sum()

@@ -282,3 +282,10 @@ def test_what_speaks_for_any_compressor_speaks_for_the_known_ones(
     assert found.identification is not None
     assert found.identification.is_usable is is_sure
     assert (found.compressor is None) is (is_sure or found.dynamics.verdict == "none")
+
+
+def test_a_peak_whose_inverse_is_no_number_is_heard_as_faint(net: GainNet) -> None:
+    samples = np.full((1, 44_100 * 2), 1e-310)
+    found = survey(ArraySource(samples, 44_100), 1e-310, net)
+    assert np.isfinite(1.0 / found.hearing.peak)
+    assert np.isfinite(found.hearing.conditioning).all()

@@ -443,3 +443,20 @@ def test_stored_as_integers_the_error_is_the_amplified_rounding(
     assert sdr_db(x, x + error) < 16.1 * bits / 2.2  # there is an error to explain
     unexplained = np.sum((error - predicted) ** 2) / np.sum(error**2)
     assert unexplained < 1e-3
+
+
+@pytest.mark.parametrize("ratio", [200.0, 1000.0])
+def test_very_high_ratios_have_an_inverse(ratio: float) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        params = CompressorParams(
+            threshold_db=float(rng.uniform(-50, -10)),
+            ratio=ratio,
+            detector_attack_ms=float(rng.uniform(0.1, 80)),
+            detector_release_ms=float(rng.uniform(1, 200)),
+            smoothing="none",
+            initial_db=float(rng.uniform(-30, 0)),
+        )
+        x = rng.uniform(-1, 1, (1, 50))
+        squashed = compress(x, RATE, params).samples
+        np.testing.assert_allclose(invert(squashed, RATE, params).samples, x, rtol=1e-6, atol=1e-9)

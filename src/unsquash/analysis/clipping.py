@@ -74,7 +74,7 @@ def _collect(x: Float64Array, state: Float64Array, histogram: npt.NDArray[np.int
         rise = sign * (anchor - before)
         fall = sign * (anchor - a)
         if rise > 0.0 and fall > 0.0:
-            level = min(int(abs(extreme) * BINS_PER_UNIT + 0.5), BINS - 1)
+            level = int(min(abs(extreme) * BINS_PER_UNIT + 0.5, BINS - 1.0))
             entry = histogram[0 if anchor > 0.0 else 1]
             entry[SAMPLES, level] += int(length)
             entry[LONGEST, level] = max(entry[LONGEST, level], int(length))

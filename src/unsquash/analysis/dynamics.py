@@ -27,6 +27,9 @@ SQUASHED_PROBABILITY = 0.99
 NOTICEABLE_DEVIATION_DB = 0.3
 """Below either a file is left alone; calibrated on artists the network never heard, see docs/training.md."""
 
+FAINTEST = 1e-300
+"""A peak whose inverse is still a number."""
+
 MOST_SUPPORT = 5.0
 """How much the log odds of a compressor, as the profile network sees them, add at most to those that the file
 was squashed: neither is believed where the other speaks against it."""
@@ -120,6 +123,7 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
         peak: Largest absolute sample of the whole file, linear, > 0.
         net: The gain network.
     """
+    peak = max(peak, FAINTEST)
     timebase = Timebase.between(source.info.sample_rate, net.config)
     device = next(net.parameters()).device
     places = _windows(source.info.frames, source.info.sample_rate, timebase)
@@ -128,7 +132,7 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
     @torch.inference_mode()
     def heard(samples: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
         features = timebase.features(samples, net.features, 1.0 / peak)
-        return features, net.embed(features).double()
+        return features, net.embed(features).cpu().double()
 
     @torch.inference_mode()
     def estimated(features: torch.Tensor) -> torch.Tensor:
@@ -138,15 +142,13 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
     with torch.inference_mode(), apart:
         pieces = list(in_order(heard, (source.read(start, stop) for start, stop in places), at_once))
         features = [piece for piece, _ in pieces]
-        conditioning = net.pool(torch.stack([sums for _, sums in pieces]).sum(dim=0)).float()
+        conditioning = net.pool(torch.stack([sums for _, sums in pieces]).sum(dim=0)).float().to(device)
         curves = list(in_order(estimated, features, at_once))
         statistics = net.statistics(torch.cat(features, dim=2), torch.cat(curves, dim=1), conditioning)
         judgement = net.judge(statistics)
     amount = float(judgement.amount[0])
-    deviation_db, mean_db, _, _, maximum_db = (amount * (statistics[0, :5].exp() - 0.05)).double().tolist()
-    hearing = Hearing(
-        peak=peak, conditioning=np.asarray(conditioning[0].double().cpu().numpy()), amount=amount
-    )
+    deviation_db, mean_db, _, _, maximum_db = (amount * (statistics[0, :5].exp() - 0.05)).tolist()
+    hearing = Hearing(peak=peak, conditioning=conditioning[0].cpu().numpy().astype(np.float64), amount=amount)
     return Survey(
         squashed_log_odds=float(judgement.squashed[0]),
         looks_limited=bool(judgement.limited[0] > 0.0),
@@ -168,7 +170,7 @@ def estimate(samples: FloatArray, hearing: Hearing, net: GainNet) -> Float64Arra
     scaled = torch.from_numpy(np.asarray(samples / hearing.peak, dtype=np.float32)).to(device)
     conditioning = torch.tensor(hearing.conditioning, dtype=torch.float32, device=device)[None]
     with torch.inference_mode():
-        reduction_db = net(net.features(scaled[None]), conditioning)[0].double().cpu().numpy()
+        reduction_db = net(net.features(scaled[None]), conditioning)[0].cpu().numpy().astype(np.float64)
     return np.asarray(hearing.amount * reduction_db.reshape(-1, SUBFRAMES).mean(axis=1))
 
 

@@ -141,22 +141,23 @@ def solve(
         h is −1 where there is none.
     """
     low, high = 0.0, math.inf
+    farthest = 600.0 / k.order  # no step makes the level overflow
     for _ in range(200):
         a = y * h if k.order == 1.0 else y * h * h
         u, s, f, g, weight, share, bend = step(a, u_prev, s_prev, k)
         product = h * g
         if product == 1.0:
             return a, u, s, f, h, weight, share, bend
-        if product > 1.0:
+        if product > 1.0 or a == math.inf:
             high = h
         else:
             low = h
-        if product > 0.0:
+        if product > 0.0 and a < math.inf:
             residual = math.log(product)
             slope = 1.0 + k.order * weight * share * bend
             if abs(residual) <= CLOSE * max(1.0, slope) or high * (1.0 - 2.0 * ROUNDING) <= low:
                 return a, u, s, f, h, weight, share, bend
-            following = h * math.exp(max(-600.0, min(600.0, -residual / slope)))
+            following = h * math.exp(max(-farthest, min(farthest, -residual / slope)))
         else:
             following = 0.0
         if not low < following < high:

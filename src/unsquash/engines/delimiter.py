@@ -70,7 +70,7 @@ class DelimiterEngine:
             samples: `(C, T)`; result: `(1, T)`, in dB, at most 6.02.
         """
         gain, _ = self._net(self._heard(samples)[None], self._moments)
-        curve_db = 20.0 * np.log10(np.maximum(gain[0].double().cpu().numpy(), 1e-9)) - REST_GAIN_DB
+        curve_db = 20.0 * np.log10(np.maximum(gain[0].cpu().numpy().astype(np.float64), 1e-9)) - REST_GAIN_DB
         if self._quantum != _QUANTUM:
             positions = np.arange(samples.shape[1]) * (_QUANTUM / self._quantum)
             curve_db = np.interp(positions, np.arange(len(curve_db)), curve_db)

@@ -48,7 +48,7 @@ class EncodedExcerpt:
             curves = torch.from_numpy(curves_db).to(self._device)
             batches = torch.split(curves, BATCH)
             scores = torch.cat([*in_order(lambda batch: self._score(encoded, batch), batches, at_once)])
-        return np.asarray(scores.double().cpu().numpy())
+        return scores.cpu().numpy().astype(np.float64)
 
     @torch.inference_mode()
     def _score(self, encoded: tuple[torch.Tensor, torch.Tensor], curves: torch.Tensor) -> torch.Tensor:
