@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import BinaryIO
 
 from unsquash.analysis.levels import Levels
-from unsquash.audio import Attachments, AudioInfo, OutputFormat, copy_file
+from unsquash.audio import Attachments, AudioInfo, OutputFormat, complete_sizes, copy_file, walk_chunks
 from unsquash.options import RestoreOptions
 from unsquash.plan import HybridInversion, ModelInversion, Plan, SavedGain
 from unsquash.tags import Outcome, Pairs, TagCarrier, TagWishes
@@ -46,7 +47,7 @@ class Tagging:
         into_pipe: bool = False,
     ) -> None:
         wishes = TagWishes(keep=options.tags, art=options.art, replaygain=options.replaygain)
-        self._carrier = TagCarrier(path, info.container, info.subtype, wishes)
+        self._carrier = TagCarrier(path, info.container, info.subtype, wishes, walk_chunks)
         self._path = path
         self._info = info
         self._format = output_format
@@ -91,10 +92,13 @@ class Tagging:
             levels: of the input.
             overwrite: replace an existing target.
         """
-        finish = None
-        if self._options.replaygain or not (self._options.tags and self._options.art):
-            finish = self.attach(0.0, lambda: levels).finish
-        copy_file(self._path, target, overwrite=overwrite, finish=finish)
+
+        def change_tags(file: BinaryIO) -> None:
+            complete_sizes(file, self._info.frames)
+            self._carrier.write(file, self._format.container, self._format.subtype, self._outcome(levels), [])
+
+        keeps_all = self._options.tags and self._options.art and not self._options.replaygain
+        copy_file(self._path, target, overwrite=overwrite, finish=None if keeps_all else change_tags)
         if self._options.keep_mtime:
             keep_mtime(self._path, target)
 

@@ -165,12 +165,20 @@ def test_streamed_wav_is_read_to_its_end(encoded: dict[str, Path], tmp_path: Pat
     assert_positions_are_exact(tmp_path / "a")
 
 
-@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
-def test_streamed_wav_past_4_gib_is_read_to_its_end(tmp_path: Path, size: int) -> None:
-    """A sparse file: libsndfile alone stops at 4 GiB, or at once."""
+@pytest.mark.parametrize(
+    ("size", "frames"),
+    [
+        (0, 2**30 + 12_345),
+        (0xFFFFFFFF, 2**30 + 12_345),
+        (0x7FFFF000, 2**29 + 12_345),
+        (0x7FFFFFFF, 2**29 + 12_345),
+        (0x80000000, 2**29 + 12_345),
+    ],
+)
+def test_streamed_wav_past_its_size_is_read_to_its_end(tmp_path: Path, size: int, frames: int) -> None:
+    """A sparse file: libsndfile alone stops at 4 GiB, at the size, or at once."""
     path = tmp_path / "a"
     header = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", size, b"WAVE", b"fmt ", 16, 1, 2, 48000, 192000, 4, 16)
-    frames = 2**30 + 12_345
     with path.open("wb") as file:
         file.write(header + struct.pack("<4sI", b"data", size))
         file.seek(44 + 4 * (frames - 1))
@@ -179,6 +187,18 @@ def test_streamed_wav_past_4_gib_is_read_to_its_end(tmp_path: Path, size: int) -
         assert audio.info.frames == frames
         np.testing.assert_array_equal(audio.read(frames - 2, frames), [[0.0, 0.5], [0.0, -0.5]])
         assert not audio.read(0, 100).any()
+
+
+def test_a_size_that_only_looks_streamed_is_true_where_chunks_follow(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    size = 0x80000000
+    header = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 0, b"WAVE", b"fmt ", 16, 1, 2, 48000, 192000, 4, 16)
+    with path.open("wb") as file:
+        file.write(header + struct.pack("<4sI", b"data", size))
+        file.seek(44 + size)
+        file.write(struct.pack("<4sI4s", b"LIST", 4, b"INFO"))
+    with open_audio(path) as audio:
+        assert audio.info.frames == size // 4
 
 
 def test_a_wav_that_is_truly_empty_is_not_taken_for_a_stream(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 """What headers announce: libsndfile reads a file that was cut off as if it were whole.
 
 Source:
-    RIFF/WAVE: Microsoft, Multimedia Programming Interface 1.0. RF64: EBU Tech 3306. W64: Sony Wave64.
-    AIFF: Apple, AIFF 1.3. CAF: Apple Core Audio Format. AU: Sun. Ogg: RFC 3533. MP3: the Xing/Info frame.
+    RF64: EBU Tech 3306. AU: Sun. Ogg: RFC 3533. MP3: the Xing/Info frame.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-_STREAMED = {0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, *range(0xFFFFF000, 0x100000000)}
-_STREAMED |= set(range(0x7F000000, 0x7F001000))  # AIFF by sox
-_MAX_CHUNKS = 1000
+from unsquash.audio.iff import SAMPLES, STREAMED, announced_chunks
+
 _MAX_FORM_BYTES = 1000
-_FOUR_GIB = 2**32
 _OGG_PAGE_BYTES = 65_307
 
 
@@ -31,29 +28,20 @@ def missing_bytes(path: Path) -> int:
         size = os.fstat(file.fileno()).st_size
         magic = file.read(16)
         file.seek(0)
-        if magic[:4] in (b"RIFF", b"RIFX", b"FORM"):
-            end = _iff_end(file, little_endian=magic[:4] == b"RIFF")
-        elif magic[:4] in (b"RF64", b"BW64"):
-            end = _rf64_end(file)
-        elif magic[:4] == b"riff":
-            end = _w64_end(file)
-        elif magic[:4] == b"caff":
-            end = _caf_end(file)
-        elif magic[:4] == b".snd" and len(magic) >= 12:
+        if magic[:4] == b".snd" and len(magic) >= 12:
             offset, data = struct.unpack(">II", magic[4:12])
-            end = None if data in _STREAMED else offset + data
+            end = None if data in STREAMED else offset + data
         elif magic[:4] == b"OggS":
             end = _ogg_end(file, size)
         else:
-            end = None
+            end = _announced_end(file)
     return 0 if end is None else max(0, end - size)
 
 
 def w64_data_bytes(path: Path) -> int | None:
     """Return the size of a W64's samples; libsndfile takes chunks after them for samples too."""
     with path.open("rb") as file:
-        end = _w64_end(file)
-        return None if end is None else end - file.tell()
+        return next((size for name, _, size in announced_chunks(file) if name in SAMPLES), None)
 
 
 def mp3_announcement(path: Path) -> tuple[int, int]:
@@ -80,7 +68,7 @@ def mp3_announcement(path: Path) -> tuple[int, int]:
 def sized_wav_header(path: Path) -> tuple[bytes, int] | None:
     """Return a header that tells the true size of a streamed WAV where libsndfile would not find it.
 
-    libsndfile takes a size of 0xFFFFFFFF to mean "to the end" up to 4 GiB only, and a size of 0 literally.
+    libsndfile takes a size up to the end of the file literally, 0 too, and no size leads it beyond 4 GiB.
 
     Returns:
         An RF64 header and the offset of the samples that it stands before, or None if none is needed.
@@ -88,107 +76,30 @@ def sized_wav_header(path: Path) -> tuple[bytes, int] | None:
     with path.open("rb") as file:
         if file.read(4) != b"RIFF":
             return None
-        file.seek(12)
         form = b""
-        for _ in range(_MAX_CHUNKS):
-            head = file.read(8)
-            if len(head) < 8:
-                return None
-            name, size = struct.unpack("<4sI", head)
-            if name == b"data":
+        for name, offset, size in announced_chunks(file):
+            if size is None:
                 break
             if name == b"fmt " and size <= _MAX_FORM_BYTES:
-                form = head + file.read(size + size % 2)
-            else:
-                file.seek(size + size % 2, os.SEEK_CUR)
-        offset = file.tell()
+                file.seek(offset - 8)
+                form = file.read(8 + size + size % 2)
+        else:
+            return None
+        file.seek(offset - 4)
+        said = struct.unpack("<I", file.read(4))[0]
         length = os.fstat(file.fileno()).st_size - offset
-        is_streamed = (
-            size in _STREAMED and length > 0 and (size > 0 or not _are_chunks(file, offset + length))
-        )
-    if not is_streamed or (size > 0 and length < _FOUR_GIB):
+    if length <= said:
         return None
     ds64 = struct.pack("<4sIQQQI", b"ds64", 28, 4 + 36 + len(form) + 8 + length, length, 0, 0)
     header = b"RF64\xff\xff\xff\xffWAVE" + ds64 + form + b"data\xff\xff\xff\xff"
     return header, offset
 
 
-def _are_chunks(file: BinaryIO, end: int) -> bool:
-    """Return whether well-formed chunks fill the rest of a RIFF file."""
-    while file.tell() < end:
-        head = file.read(8)
-        if len(head) < 8 or not head[:4].isascii() or not head[:4].decode().isprintable():
-            return False
-        size = struct.unpack("<I", head[4:])[0]
-        file.seek(size + size % 2, os.SEEK_CUR)
-    return file.tell() - end in (0, 1)
-
-
-def _iff_end(file: BinaryIO, *, little_endian: bool) -> int | None:
-    """Find the end of the `data` (RIFF) or `SSND` (AIFF) chunk."""
-    layout = "<4sI" if little_endian else ">4sI"
-    file.seek(12)
-    for _ in range(_MAX_CHUNKS):
-        head = file.read(8)
-        if len(head) < 8:
-            return None
-        name, size = struct.unpack(layout, head)
-        if name in (b"data", b"SSND"):
-            return None if size in _STREAMED else file.tell() + int(size)
-        file.seek(size + size % 2, os.SEEK_CUR)
-    return None
-
-
-def _rf64_end(file: BinaryIO) -> int | None:
-    """As `_iff_end`, with the size of `data` in the `ds64` chunk."""
-    file.seek(12)
-    data_size: int | None = None
-    for _ in range(_MAX_CHUNKS):
-        head = file.read(8)
-        if len(head) < 8:
-            return None
-        name, size = struct.unpack("<4sI", head)
-        if name == b"data":
-            size = data_size if size == 0xFFFFFFFF else size
-            return file.tell() + size if size else None
-        if name == b"ds64":
-            body = file.read(16)
-            if len(body) == 16:
-                data_size = struct.unpack("<Q", body[8:])[0]
-            file.seek(-len(body), os.SEEK_CUR)
-        file.seek(size + size % 2, os.SEEK_CUR)
-    return None
-
-
-def _w64_end(file: BinaryIO) -> int | None:
-    """Chunks carry a 16-byte name and a 64-bit size that counts both; they start at multiples of 8."""
-    file.seek(40)
-    for _ in range(_MAX_CHUNKS):
-        head = file.read(24)
-        if len(head) < 24:
-            return None
-        size = struct.unpack("<Q", head[16:])[0]
-        if head[:4] == b"data":
-            return file.tell() - 24 + int(size) if 24 < size < 2**62 else None
-        if not 24 <= size < 2**62:
-            return None
-        file.seek((size + 7) // 8 * 8 - 24, os.SEEK_CUR)
-    return None
-
-
-def _caf_end(file: BinaryIO) -> int | None:
-    """Chunks carry a signed 64-bit size; -1 for data that runs to the end of the file."""
-    file.seek(8)
-    for _ in range(_MAX_CHUNKS):
-        head = file.read(12)
-        if len(head) < 12:
-            return None
-        name, size = struct.unpack(">4sq", head)
-        if name == b"data":
-            return file.tell() + int(size) if size > 0 else None
-        if size < 0:
-            return None
-        file.seek(size, os.SEEK_CUR)
+def _announced_end(file: BinaryIO) -> int | None:
+    """Find the end of the samples of a file in chunks."""
+    for name, offset, size in announced_chunks(file):
+        if name in SAMPLES:
+            return None if size is None else offset + size
     return None
 
 

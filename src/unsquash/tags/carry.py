@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from unsquash.errors import OutputError
 from unsquash.tags import textchunks
 from unsquash.tags.broadcast import Outcome, true_again
-from unsquash.tags.chunks import Chunk, append_chunks, blank_chunks, pack_chunks
+from unsquash.tags.chunks import Chunk, Walk, append_chunks, blank_chunks, pack_chunks
 from unsquash.tags.model import Pairs, Tags, is_among, stale_names
 from unsquash.tags.reading import CHUNKED, has_mutagen, read_tags
 from unsquash.tags.replaygain import replaygain_fields
@@ -60,14 +60,16 @@ class TagCarrier:
         path: the input.
         container, subtype: of the input, as libsndfile names them.
         wishes: what the user wants.
+        walk: finds the chunks of a file.
 
     Attributes:
         warnings: what could not be carried, in words; complete once the tags are written.
     """
 
-    def __init__(self, path: Path, container: str, subtype: str, wishes: TagWishes) -> None:
+    def __init__(self, path: Path, container: str, subtype: str, wishes: TagWishes, walk: Walk) -> None:
         self._wishes = wishes
-        self._tags = read_tags(path, container, subtype) if wishes.keep else Tags(family="none")
+        self._walk = walk
+        self._tags = read_tags(path, container, subtype, walk) if wishes.keep else Tags(family="none")
         if not wishes.art:
             self._tags.pictures = []
         self._warnings: dict[str, None] = dict.fromkeys(self._tags.problems)
@@ -113,7 +115,7 @@ class TagCarrier:
             )
         if container in CHUNKED:
             family = CHUNKED[container]
-            blank_chunks(file)
+            blank_chunks(file, self._walk)
             append_chunks(file, self._chunks(family, outcome, provenance, gains))
         elif container in ("FLAC", "OGG", "MP3"):
             if has_mutagen():

@@ -1,24 +1,26 @@
 """The chunks of WAV, RF64, AIFF and CAF files: read, appended, blanked; those of W64 only read.
 
+A `Walk`, such as `unsquash.audio.walk_chunks`, tells where they lie: what finds the samples finds them too.
+
 Source:
     RIFF/WAVE: Microsoft, Multimedia Programming Interface 1.0. RF64: EBU Tech 3306.
-    W64: Sony Wave64. AIFF: Apple, AIFF 1.3. CAF: Apple Core Audio Format.
+    AIFF: Apple, AIFF 1.3. CAF: Apple Core Audio Format.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from unsquash.errors import OutputError
 
-MAX_CHUNKS = 1000
+Walk: TypeAlias = Callable[[BinaryIO], Iterable[tuple[bytes, int, int]]]
+"""Gives `(name, offset of the body, size)` of each chunk of a file."""
 MAX_BYTES = 64 * 2**20
 _UNKNOWN = 0xFFFFFFFF
-_DATA = (b"data", b"SSND")
 _STRUCTURE = {
     b"RIFF": {b"fmt ", b"fact", b"data", b"ds64", b"PEAK", b"JUNK", b"FLLR", b"PAD ", b"junk", b"bxml"},
     b"FORM": {b"COMM", b"SSND", b"FVER", b"PEAK"},
@@ -39,10 +41,8 @@ class _Layout:
     """How a container writes the head of a chunk."""
 
     family: bytes
-    first: int
     head: str
     align: int
-    counts_head: bool = False
 
     @property
     def head_bytes(self) -> int:
@@ -52,30 +52,29 @@ class _Layout:
         return -(-size // self.align) * self.align
 
 
-_RIFF = _Layout(b"RIFF", 12, "<4sI", 2)
+_RIFF = _Layout(b"RIFF", "<4sI", 2)
 _LAYOUTS = {
     b"RIFF": _RIFF,
     b"RF64": _RIFF,
     b"BW64": _RIFF,
-    b"riff": _Layout(b"RIFF", 40, "<16sQ", 8, counts_head=True),
-    b"FORM": _Layout(b"FORM", 12, ">4sI", 2),
-    b"caff": _Layout(b"caff", 8, ">4sq", 1),
+    b"riff": _Layout(b"RIFF", "<16sQ", 8),
+    b"FORM": _Layout(b"FORM", ">4sI", 2),
+    b"caff": _Layout(b"caff", ">4sq", 1),
 }
 
 
-def read_chunks(file: BinaryIO) -> tuple[list[Chunk], list[bytes]]:
+def read_chunks(file: BinaryIO, walk: Walk) -> tuple[list[Chunk], list[bytes]]:
     """Return what a file holds beside its samples and their description, and the names of what is too long.
 
     A damaged file gives the chunks before the damage.
     """
-    magic = _magic(file)
-    layout = _LAYOUTS.get(magic)
+    layout = _LAYOUTS.get(_magic(file))
     if layout is None:
         return [], []
     found: list[Chunk] = []
     too_long: list[bytes] = []
     room = MAX_BYTES
-    for name, offset, size in _walk(file, layout):
+    for name, offset, size in walk(file):
         if name in _STRUCTURE[layout.family]:
             continue
         if size > room:
@@ -121,14 +120,12 @@ def append_chunks(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
         file.write(struct.pack("<I" if magic == b"RIFF" else ">I", total))
 
 
-def blank_chunks(file: BinaryIO) -> None:
+def blank_chunks(file: BinaryIO, walk: Walk) -> None:
     """Turn everything but samples and their description into filler, in place."""
     layout = _LAYOUTS[_magic(file)]
     filler = {b"RIFF": b"JUNK", b"FORM": b"JUNK", b"caff": b"free"}[layout.family]
     places = [
-        offset - layout.head_bytes
-        for name, offset, _ in _walk(file, layout)
-        if name not in _STRUCTURE[layout.family]
+        offset - layout.head_bytes for name, offset, _ in walk(file) if name not in _STRUCTURE[layout.family]
     ]
     for place in places:
         file.seek(place)
@@ -138,28 +135,3 @@ def blank_chunks(file: BinaryIO) -> None:
 def _magic(file: BinaryIO) -> bytes:
     file.seek(0)
     return file.read(4)
-
-
-def _walk(file: BinaryIO, layout: _Layout) -> Iterator[tuple[bytes, int, int]]:
-    """Yield `(name, offset of the body, size)` of each chunk that is complete."""
-    end = file.seek(0, os.SEEK_END)
-    place = layout.first
-    data_size: int | None = None
-    for _ in range(MAX_CHUNKS):
-        file.seek(place)
-        head = file.read(layout.head_bytes)
-        if len(head) < layout.head_bytes:
-            return
-        name, size = struct.unpack(layout.head, head)
-        if layout.counts_head:
-            name = b"LIST" if name[:4] == b"list" else name[:4]
-            size -= layout.head_bytes
-        offset = place + layout.head_bytes
-        if name == b"ds64" and size >= 16:
-            data_size = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]
-        if name in _DATA and size in (_UNKNOWN, -1):
-            size = end - offset if data_size is None else data_size
-        if size < 0 or offset + size > end:
-            return
-        yield name, offset, size
-        place = offset + layout.padded(size)

@@ -8,7 +8,7 @@ from pathlib import Path
 import soundfile
 
 from unsquash.tags import textchunks
-from unsquash.tags.chunks import read_chunks
+from unsquash.tags.chunks import Walk, read_chunks
 from unsquash.tags.model import Tags
 
 CHUNKED = {"WAV": "RIFF", "RF64": "RIFF", "AIFF": "FORM", "CAF": "caff"}
@@ -35,16 +35,17 @@ def has_mutagen() -> bool:
     return bool(mutagen.version)
 
 
-def read_tags(path: Path, container: str, subtype: str) -> Tags:
+def read_tags(path: Path, container: str, subtype: str, walk: Walk) -> Tags:
     """Read everything that can be understood; damage ends in a remark, not in an error.
 
     Args:
         path: the file.
         container: as libsndfile names it.
         subtype: as libsndfile names it.
+        walk: finds chunks.
     """
     if container in CHUNKED or container == "W64":
-        return _from_chunks(path, CHUNKED.get(container, "RIFF"))
+        return _from_chunks(path, CHUNKED.get(container, "RIFF"), walk)
     if not has_mutagen():
         return _from_libsndfile(path)
     import mutagen
@@ -59,9 +60,9 @@ def read_tags(path: Path, container: str, subtype: str) -> Tags:
         return Tags(family="none", problems=[f"its tags are damaged and stay behind ({error})"])
 
 
-def _from_chunks(path: Path, family: str) -> Tags:
+def _from_chunks(path: Path, family: str, walk: Walk) -> Tags:
     with path.open("rb") as file:
-        chunks, too_long = read_chunks(file)
+        chunks, too_long = read_chunks(file, walk)
     tags = Tags(family=family, chunks=[chunk for chunk in chunks if chunk.name not in ID3_CHUNKS])
     tags.problems += [f"its chunk '{name.decode('latin-1')}' is too long to be carried" for name in too_long]
     tags.pairs = textchunks.text_of(tags.chunks)
