@@ -73,7 +73,7 @@ def true_again(chunks: list[Chunk], outcome: Outcome) -> tuple[list[Chunk], list
 
 def _moved(chunk: Chunk, outcome: Outcome, cues: set[int]) -> bytes | None:
     if chunk.name == b"cue ":
-        return _cue(chunk.body, outcome, cues)
+        return _cue(chunk.body, outcome)
     if chunk.name == b"LIST" and chunk.body[:4] == b"adtl":
         return _labels(chunk.body, cues)
     if chunk.name == b"smpl":
@@ -94,12 +94,16 @@ def _bext(body: bytes, outcome: Outcome) -> bytes:
         return bytes(new)
     if struct.unpack_from("<H", new, 346)[0] >= 2:
         values = (outcome.integrated_lufs, outcome.loudness_range_lu, outcome.true_peak_dbtp, None, None)
-        hundredths = [_NOT_SET if value is None else round(100 * value) for value in values]
+        hundredths = [_NOT_SET if value is None else _hundredths(value) for value in values]
         struct.pack_into("<5h", new, _BEXT_LOUDNESS, *hundredths)
     history = bytes(new[_BEXT_HISTORY:]).split(b"\0", 1)[0]
     if history and not history.endswith(b"\n"):
         history += b"\r\n"
     return bytes(new[:_BEXT_HISTORY]) + history + outcome.coding.encode("ascii", "replace") + b"\r\n"
+
+
+def _hundredths(value: float) -> int:
+    return max(-0x8000, min(_NOT_SET - 1, round(100 * value)))
 
 
 def _cue_points(body: bytes) -> list[bytes]:
@@ -111,18 +115,18 @@ def _cue_points(body: bytes) -> list[bytes]:
 
 def _kept_cues(chunks: list[Chunk], outcome: Outcome) -> set[int]:
     points = (point for chunk in chunks if chunk.name == b"cue " for point in _cue_points(chunk.body))
-    return {
-        struct.unpack_from("<I", point)[0]
-        for point in points
-        if outcome.start <= struct.unpack_from("<I", point, 20)[0] < outcome.stop
-    }
+    return {struct.unpack_from("<I", point)[0] for point in points if _is_kept(point, outcome)}
 
 
-def _cue(body: bytes, outcome: Outcome, cues: set[int]) -> bytes | None:
+def _is_kept(point: bytes, outcome: Outcome) -> bool:
+    return bool(outcome.start <= struct.unpack_from("<I", point, 20)[0] < outcome.stop)
+
+
+def _cue(body: bytes, outcome: Outcome) -> bytes | None:
     moved = b""
     for point in _cue_points(body):
-        name, position, chunk, chunk_start, block_start, offset = struct.unpack("<II4sIII", point)
-        if name in cues:
+        if _is_kept(point, outcome):
+            name, position, chunk, chunk_start, block_start, offset = struct.unpack("<II4sIII", point)
             position = max(0, position - outcome.start)
             offset -= outcome.start
             moved += struct.pack("<II4sIII", name, position, chunk, chunk_start, block_start, offset)
@@ -149,7 +153,7 @@ def _loops(body: bytes, outcome: Outcome) -> bytes:
     kept = b""
     for n in range(count):
         loop = list(struct.unpack_from("<6I", body, 36 + 24 * n))
-        if outcome.start <= loop[2] and loop[3] < outcome.stop:
+        if outcome.start <= loop[2] <= loop[3] < outcome.stop:
             loop[2:4] = loop[2] - outcome.start, loop[3] - outcome.start
             kept += struct.pack("<6I", *loop)
     return body[:28] + struct.pack("<II", len(kept) // 24, extra) + kept + body[36 + 24 * count :]
