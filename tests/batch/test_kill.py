@@ -207,7 +207,7 @@ def test_a_worker_that_is_killed_fails_its_file_only(song, tmp_path):
     while not (seen := leftovers(out)):
         assert process.poll() is None
         time.sleep(0.002)
-    os.kill(int(seen[0].name.split("-")[-2]), signal.SIGKILL)
+    os.kill(int(seen[0].name.split("-")[-3]), signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 3, stderr
     assert stderr.count(b"died (signal 9)") == 1

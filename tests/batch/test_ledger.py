@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from unsquash.audio.atomic import atomic_output, machine_id
 from unsquash.batch.identity import Identity, identify, same_content, settings_digest
 from unsquash.batch.ledger import Entry, Ledger, output_is_intact
 from unsquash.batch.leftovers import remove_leftovers
@@ -156,8 +157,8 @@ class TestLeftovers:
         process.wait()
         sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         try:
-            dead = tmp_path / "sub" / f"a.wav.tmp-{process.pid}-0123abcd"
-            alive = tmp_path / f"b.wav.tmp-{sleeper.pid}-0123abcd"
+            dead = tmp_path / "sub" / f"a.wav.tmp-{process.pid}-{machine_id()}-0123abcd"
+            alive = tmp_path / f"b.wav.tmp-{sleeper.pid}-{machine_id()}-0123abcd"
             other = tmp_path / f"c.wav.tmp-{process.pid}.wav"
             dead.parent.mkdir()
             for path in (dead, alive, other):
@@ -170,9 +171,25 @@ class TestLeftovers:
             sleeper.kill()
             sleeper.wait()
 
+    @pytest.mark.parametrize("name", ["a.wav.tmp-4194305-89abcdef-0123abcd", "a.wav.tmp-4194305-0123abcd"])
+    def test_those_of_another_machine_go_only_when_they_are_old(self, tmp_path, name):
+        path = tmp_path / name
+        path.touch()
+        assert remove_leftovers(tmp_path) == 0
+        before = time.time() - 2 * 86400
+        os.utime(path, (before, before))
+        assert remove_leftovers(tmp_path) == 1
+
+    def test_temporary_files_tell_their_machine(self, tmp_path):
+        with atomic_output(tmp_path / "a.wav", overwrite=False):
+            (path,) = tmp_path.iterdir()
+        assert path.name.startswith(f"a.wav.tmp-{os.getpid()}-{machine_id()}-")
+        path.touch()
+        assert remove_leftovers(tmp_path) == 0
+
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="start times are known on Linux only")
     def test_a_number_that_was_given_to_another_process_protects_nothing(self, tmp_path):
-        path = tmp_path / f"a.wav.tmp-{os.getpid()}-0123abcd"
+        path = tmp_path / f"a.wav.tmp-{os.getpid()}-{machine_id()}-0123abcd"
         path.touch()
         assert remove_leftovers(tmp_path) == 0
         before = time.time() - 86400 * 365
@@ -182,7 +199,7 @@ class TestLeftovers:
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="states are known on Linux only")
     def test_one_that_was_killed_and_not_yet_collected_is_dead(self, tmp_path):
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-        path = tmp_path / f"a.wav.tmp-{process.pid}-0123abcd"
+        path = tmp_path / f"a.wav.tmp-{process.pid}-{machine_id()}-0123abcd"
         path.touch()
         process.kill()
         while " Z " not in Path(f"/proc/{process.pid}/stat").read_text():

@@ -12,6 +12,7 @@ import soundfile
 from conftest import Recorder, write_noise
 
 from unsquash import pipeline
+from unsquash.audio.atomic import machine_id
 from unsquash.batch.events import Started
 from unsquash.batch.ledger import LEDGER_NAME, Ledger
 from unsquash.batch.names import Naming
@@ -134,7 +135,7 @@ class TestResume:
         assert batch(music, done, resume=True).counts == {"skipped": 5, "unchanged": 1}
 
     def test_leftovers_of_a_dead_process_go(self, music, done, batch):
-        (done / "b" / "3.wav.tmp-4194305-0123abcd").touch()
+        (done / "b" / f"3.wav.tmp-4194305-{machine_id()}-0123abcd").touch()
         batch(music, done, resume=True)
         assert files(done) == NAMES | {LEDGER_NAME}
 

@@ -8,13 +8,18 @@ import re
 import time
 from pathlib import Path
 
-_NAME = re.compile(r"\.tmp-(\d+)-[0-9a-f]{8}$")
+from unsquash.audio.atomic import machine_id
+
+_NAME = re.compile(r"\.tmp-(\d+)-(?:([0-9a-f]{8})-)?[0-9a-f]{8}$")  # formerly without the machine
 _CLOCK_SLACK_S = 2.0
 _STALE_AFTER_S = 86_400.0  # where processes cannot be asked about
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove the temporary files of dead processes in an output folder; return how many there were."""
+    """Remove the temporary files of dead processes in an output folder; return how many there were.
+
+    Those of other machines and containers go a day after they were last written to.
+    """
     removed = 0
     for at, _, names in os.walk(folder):
         for name in names:
@@ -23,16 +28,21 @@ def remove_leftovers(folder: Path) -> int:
                 continue
             path = Path(at, name)
             with contextlib.suppress(OSError):
-                if not _is_alive(int(match[1]), path.stat().st_mtime):
+                written_s = path.stat().st_mtime
+                is_known = match[2] == machine_id() and os.name != "nt"
+                is_alive = _is_alive(int(match[1]), written_s) if is_known else _is_recent(written_s)
+                if not is_alive:
                     path.unlink()
                     removed += 1
     return removed
 
 
+def _is_recent(written_s: float) -> bool:
+    return time.time() - written_s < _STALE_AFTER_S
+
+
 def _is_alive(pid: int, written_s: float) -> bool:
     """Return whether the process that wrote a file at a given time may still be at work on it."""
-    if os.name == "nt":
-        return time.time() - written_s < _STALE_AFTER_S
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
