@@ -21,6 +21,7 @@ Walk: TypeAlias = Callable[[BinaryIO], Iterable[tuple[bytes, int, int]]]
 """Gives `(name, offset of the body, size)` of each chunk of a file."""
 MAX_BYTES = 64 * 2**20
 _UNKNOWN = 0xFFFFFFFF
+_TEXTS = (b"id3 ", b"ID3 ", b"iXML", b"axml", b"_PMX")
 _STRUCTURE = {
     b"RIFF": {b"fmt ", b"fact", b"data", b"ds64", b"PEAK", b"JUNK", b"FLLR", b"PAD ", b"junk", b"bxml"},
     b"FORM": {b"COMM", b"SSND", b"FVER", b"PEAK"},
@@ -55,6 +56,7 @@ class _Layout:
 _RIFF = _Layout(b"RIFF", "<4sI", 2)
 _LAYOUTS = {
     b"RIFF": _RIFF,
+    b"RIFX": _Layout(b"RIFF", ">4sI", 2),
     b"RF64": _RIFF,
     b"BW64": _RIFF,
     b"riff": _Layout(b"RIFF", "<16sQ", 8),
@@ -63,27 +65,34 @@ _LAYOUTS = {
 }
 
 
-def read_chunks(file: BinaryIO, walk: Walk) -> tuple[list[Chunk], list[bytes]]:
-    """Return what a file holds beside its samples and their description, and the names of what is too long.
+def read_chunks(file: BinaryIO, walk: Walk) -> tuple[list[Chunk], list[str]]:
+    """Return what a file holds beside its samples and their description, and remarks on what is left out.
 
-    A damaged file gives the chunks before the damage.
+    A damaged file gives the chunks before the damage. Texts of RIFX, the big-endian WAV, come as in a WAV; its
+    chunks of numbers are left out.
     """
-    layout = _LAYOUTS.get(_magic(file))
+    magic = _magic(file)
+    layout = _LAYOUTS.get(magic)
     if layout is None:
         return [], []
     found: list[Chunk] = []
-    too_long: list[bytes] = []
+    problems: list[str] = []
     room = MAX_BYTES
     for name, offset, size in walk(file):
         if name in _STRUCTURE[layout.family]:
             continue
-        if size > room:
-            too_long.append(name)
-            continue
+        title = f"its chunk '{name.decode('latin-1')}'"
         file.seek(offset)
-        found.append(Chunk(name, file.read(size)))
-        room -= size
-    return found, too_long
+        is_text = name in _TEXTS or (name == b"LIST" and file.read(4) == b"INFO")
+        if size > room:
+            problems.append(f"{title} is too long to be carried")
+        elif magic == b"RIFX" and not is_text:
+            problems.append(f"{title} holds big-endian numbers and stays behind")
+        else:
+            file.seek(offset)
+            found.append(_reordered(Chunk(name, file.read(size)), magic, b"RIFF"))
+            room -= size
+    return found, problems
 
 
 def pack_chunks(chunks: Iterable[Chunk], magic: bytes = b"RIFF") -> bytes:
@@ -96,6 +105,19 @@ def pack_chunks(chunks: Iterable[Chunk], magic: bytes = b"RIFF") -> bytes:
     )
 
 
+def unpack_chunks(data: bytes, magic: bytes = b"RIFF") -> list[Chunk]:
+    """Undo `pack_chunks`."""
+    layout = _LAYOUTS[magic]
+    chunks = []
+    place = 0
+    while place + layout.head_bytes <= len(data):
+        name, size = struct.unpack_from(layout.head, data, place)
+        place += layout.head_bytes
+        chunks.append(Chunk(name, data[place : place + size]))
+        place += layout.padded(size)
+    return chunks
+
+
 def append_chunks(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
     """Add chunks after the samples of a complete file, and correct the size in its header.
 
@@ -103,7 +125,7 @@ def append_chunks(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
         OutputError: the file would be longer than its header can say.
     """
     magic = _magic(file)
-    packed = pack_chunks(chunks, magic)
+    packed = pack_chunks((_reordered(chunk, b"RIFF", magic) for chunk in chunks), magic)
     if not packed:
         return
     end = file.seek(0, os.SEEK_END)
@@ -130,6 +152,13 @@ def blank_chunks(file: BinaryIO, walk: Walk) -> None:
     for place in places:
         file.seek(place)
         file.write(filler)
+
+
+def _reordered(chunk: Chunk, source: bytes, target: bytes) -> Chunk:
+    """Return a chunk with the sizes in its LIST in another byte order, if either file is a RIFX."""
+    if b"RIFX" not in (source, target) or chunk.name != b"LIST":
+        return chunk
+    return Chunk(b"LIST", chunk.body[:4] + pack_chunks(unpack_chunks(chunk.body[4:], source), target))
 
 
 def _magic(file: BinaryIO) -> bytes:

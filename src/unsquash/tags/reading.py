@@ -62,9 +62,9 @@ def read_tags(path: Path, container: str, subtype: str, walk: Walk) -> Tags:
 
 def _from_chunks(path: Path, family: str, walk: Walk) -> Tags:
     with path.open("rb") as file:
-        chunks, too_long = read_chunks(file, walk)
-    tags = Tags(family=family, chunks=[chunk for chunk in chunks if chunk.name not in ID3_CHUNKS])
-    tags.problems += [f"its chunk '{name.decode('latin-1')}' is too long to be carried" for name in too_long]
+        chunks, problems = read_chunks(file, walk)
+    carried = [chunk for chunk in chunks if chunk.name not in ID3_CHUNKS]
+    tags = Tags(family=family, chunks=carried, problems=problems)
     tags.pairs = textchunks.text_of(tags.chunks)
     for chunk in chunks:
         if chunk.name in ID3_CHUNKS:

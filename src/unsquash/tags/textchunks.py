@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from unsquash.tags.chunks import Chunk, pack_chunks
+from unsquash.tags.chunks import Chunk, pack_chunks, unpack_chunks
 from unsquash.tags.model import Pairs
 
 _INFO = {
@@ -49,7 +49,7 @@ def text_of(chunks: list[Chunk]) -> Pairs:
     pairs: Pairs = []
     for chunk in chunks:
         if chunk.name == b"LIST" and chunk.body[:4] == b"INFO":
-            entries = _raw_entries(chunk.body)
+            entries = unpack_chunks(chunk.body[4:])
             pairs += [(_INFO[entry.name], _text(entry.body)) for entry in entries if entry.name in _INFO]
         elif chunk.name in _AIFF:
             pairs.append((_AIFF[chunk.name], _text(chunk.body)))
@@ -98,21 +98,11 @@ def with_software(chunks: list[Chunk], family: str, software: str) -> list[Chunk
     others: list[Chunk] = []
     for chunk in chunks:
         if chunk.name == b"LIST" and chunk.body[:4] == b"INFO":
-            entries += [entry for entry in _raw_entries(chunk.body) if entry.name != b"ISFT"]
+            entries += [entry for entry in unpack_chunks(chunk.body[4:]) if entry.name != b"ISFT"]
         else:
             others.append(chunk)
     entries.append(Chunk(b"ISFT", software.encode() + b"\0"))
     return [*others, Chunk(b"LIST", b"INFO" + pack_chunks(entries))]
-
-
-def _raw_entries(body: bytes) -> list[Chunk]:
-    entries = []
-    place = 4
-    while place + 8 <= len(body):
-        name, size = struct.unpack_from("<4sI", body, place)
-        entries.append(Chunk(name, body[place + 8 : place + 8 + size]))
-        place += 8 + size + size % 2
-    return entries
 
 
 def _caf_entries(body: bytes) -> Pairs:
