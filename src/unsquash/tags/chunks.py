@@ -68,8 +68,8 @@ _LAYOUTS = {
 def read_chunks(file: BinaryIO, walk: Walk) -> tuple[list[Chunk], list[str]]:
     """Return what a file holds beside its samples and their description, and remarks on what is left out.
 
-    A damaged file gives the chunks before the damage. Texts of RIFX, the big-endian WAV, come as in a WAV; its
-    chunks of numbers are left out.
+    A damaged file gives the chunks before the damage. Texts of RIFX, the big-endian WAV, come as in a WAV;
+    its chunks of numbers are left out.
     """
     magic = _magic(file)
     layout = _LAYOUTS.get(magic)
