@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from unsquash.analysis.levels import Levels
-from unsquash.audio import Attachments, AudioInfo, OutputFormat, complete_sizes, copy_file, walk_chunks
+from unsquash.audio import (
+    TAG_BYTES,
+    Attachments,
+    AudioInfo,
+    OutputFormat,
+    complete_sizes,
+    copy_file,
+    walk_chunks,
+)
 from unsquash.options import RestoreOptions
 from unsquash.plan import HybridInversion, ModelInversion, Plan, SavedGain
 from unsquash.tags import Outcome, Pairs, TagCarrier, TagWishes
@@ -47,7 +55,7 @@ class Tagging:
         into_pipe: bool = False,
     ) -> None:
         wishes = TagWishes(keep=options.tags, art=options.art, replaygain=options.replaygain)
-        self._carrier = TagCarrier(path, info.container, info.subtype, wishes, walk_chunks)
+        self._carrier = TagCarrier(path, info.container, info.subtype, wishes, walk_chunks, TAG_BYTES)
         self._path = path
         self._info = info
         self._format = output_format

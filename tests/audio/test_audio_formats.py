@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from unsquash.audio import AudioInfo, OutputFormat, choose_format, wants_dither
+from unsquash.audio import TAG_BYTES, AudioInfo, OutputFormat, choose_format, wants_dither
 from unsquash.errors import AudioReadError, OptionError, UnsupportedAudioError
 
 
@@ -109,6 +109,18 @@ def test_size_is_worked_out_before_the_work() -> None:
         with pytest.raises(OptionError, match="ends at") as caught:
             chosen(info(frames=frames_of_4_gib), name)
         assert "RF64" in caught.value.hint
+
+
+@pytest.mark.parametrize("container", ["WAV", "AIFF"])
+def test_the_largest_output_has_room_for_all_tags(container: str) -> None:
+    def at_most(size: int) -> bool:
+        try:
+            return chosen(info(), f"a.{container.lower()}", frames=size // 6)[0] == container
+        except OptionError:
+            return False
+
+    assert not at_most(2**32 - TAG_BYTES)
+    assert at_most(2**32 - TAG_BYTES - 2**21)
 
 
 @pytest.mark.parametrize(

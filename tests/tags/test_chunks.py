@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from tagged import add_chunks, make_tagged, make_tone, riff, seen
 
-from unsquash import Position, RestoreOptions, restore_file
-from unsquash.audio import open_audio, walk_chunks
+from unsquash import Position, RestoreOptions, restore_file, tagging
+from unsquash.audio import TAG_BYTES, open_audio, walk_chunks
 from unsquash.tags import textchunks
 from unsquash.tags.chunks import Chunk, append_chunks, read_chunks
 
@@ -193,7 +193,7 @@ def test_aiff_keeps_its_chunks(restored, tmp_path):
         append_chunks(file, [Chunk(b"NAME", b"Name"), Chunk(b"MARK", b"\0\0"), Chunk(b"APPL", b"odd")])
     restored(path, tmp_path / "out.aiff")
     with (tmp_path / "out.aiff").open("rb") as file:
-        chunks, _ = read_chunks(file, walk_chunks)
+        chunks, _ = read_chunks(file, walk_chunks, TAG_BYTES)
     assert chunks[:3] == [Chunk(b"NAME", b"Name"), Chunk(b"MARK", b"\0\0"), Chunk(b"APPL", b"odd")]
     assert (
         struct.unpack(">I", (tmp_path / "out.aiff").read_bytes()[4:8])[0] + 8
@@ -212,7 +212,7 @@ def test_wav_and_companions_need_no_mutagen(kind, restored, tmp_path, without_mu
         append_chunks(file, [Chunk(b"bext", bext()), Chunk(b"uuid", b"something")])
     report = restored(path, tmp_path / f"out.{kind}")
     with (tmp_path / f"out.{kind}").open("rb") as file:
-        chunks, _ = read_chunks(file, walk_chunks)
+        chunks, _ = read_chunks(file, walk_chunks, TAG_BYTES)
     assert Chunk(b"uuid", b"something") in chunks
     assert any(b"model" in chunk.body for chunk in chunks if chunk.name in (b"LIST", b"ANNO", b"info"))
     assert report.warnings == ()
@@ -270,6 +270,16 @@ def test_the_modification_time_is_kept_on_request(broadcast, restored, tmp_path)
         assert (tmp_path / "out.wav").stat().st_mtime_ns > 10**18 + 123456789
 
 
+def test_chunks_beyond_the_room_for_tags_stay_behind_with_a_remark(
+    broadcast, restored, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tagging, "TAG_BYTES", len(bext()) + 99)
+    report = restored(broadcast, tmp_path / "out.wav")
+    assert {b"bext", b"odd "} <= {name for name, _ in riff(tmp_path / "out.wav")}
+    assert chunk(tmp_path / "out.wav", b"LGWV") is None
+    assert any("'LGWV' is too long" in warning for warning in report.warnings)
+
+
 def test_caf_text_in_and_out():
     pairs = [("TITLE", "a"), ("ARTIST", "b"), ("ARTIST", "c"), ("OWN", "d")]
     assert textchunks.text_of([textchunks.caf_chunk(pairs)]) == [
@@ -283,7 +293,7 @@ def test_caf_text_in_and_out():
 @pytest.mark.parametrize("cut", range(0, 200, 7))
 def test_cut_off_files_give_the_chunks_before_the_cut(broadcast, cut):
     data = broadcast.read_bytes()
-    chunks, _ = read_chunks(io.BytesIO(data[: len(data) - cut]), walk_chunks)
-    whole, _ = read_chunks(io.BytesIO(data), walk_chunks)
+    chunks, _ = read_chunks(io.BytesIO(data[: len(data) - cut]), walk_chunks, TAG_BYTES)
+    whole, _ = read_chunks(io.BytesIO(data), walk_chunks, TAG_BYTES)
     assert chunks == whole[: len(chunks)]
     assert len(chunks) < len(whole) or cut == 0

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from tagged import add_chunks, riff, seen
 
-from unsquash.audio import complete_sizes, open_audio, walk_chunks
+from unsquash.audio import TAG_BYTES, complete_sizes, open_audio, walk_chunks
 from unsquash.errors import AudioReadError, OutputError
 from unsquash.tags.chunks import Chunk, append_chunks, read_chunks
 
@@ -83,7 +83,7 @@ def test_chunks_before_streamed_samples_are_kept_and_there_are_none_after(restor
     add_chunks(given, [(b"odd ", b"before!")], first=True)
     add_chunks(given, [(b"LIST", b"INFO")])
     with given.open("rb") as file:
-        assert read_chunks(file, walk_chunks) == ([Chunk(b"odd ", b"before!")], [])
+        assert read_chunks(file, walk_chunks, TAG_BYTES) == ([Chunk(b"odd ", b"before!")], [])
     restored(given, tmp_path / "out.wav", replaygain=True, **NOTHING)
     assert [name for name, _ in riff(tmp_path / "out.wav")] == [b"JUNK", b"fmt ", b"data", b"odd ", b"id3 "]
 

@@ -4,7 +4,7 @@ Samples are float64 blocks `(C, t)`, ±1 = 0 dBFS. Outputs appear whole or not a
 """
 
 from unsquash.audio.atomic import atomic_output, check_separate, check_target, copy_file
-from unsquash.audio.choice import AUDIO_EXTENSIONS, choose_format
+from unsquash.audio.choice import AUDIO_EXTENSIONS, TAG_BYTES, choose_format
 from unsquash.audio.encoding import wants_dither
 from unsquash.audio.formats import AudioInfo, OutputFormat
 from unsquash.audio.iff import complete_sizes, walk_chunks
@@ -15,6 +15,7 @@ from unsquash.audio.writer import Attachments, AudioWriter, open_writer
 
 __all__ = [
     "AUDIO_EXTENSIONS",
+    "TAG_BYTES",
     "ArraySource",
     "Attachments",
     "AudioFile",

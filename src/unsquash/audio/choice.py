@@ -48,7 +48,9 @@ _CODEC_LIMITS: dict[str, tuple[Container[int], int, str]] = {  # rates, channels
     ),
     "ogg": (range(200_001), 8, "Vorbis holds rates up to 200 kHz; write .flac or .wav instead"),
 }
-_HEADROOM = 2**24  # for headers, and for tags that are added later
+TAG_BYTES = 64 * 2**20
+"""What tags that are added to an output later may take; inputs' longer ones stay behind."""
+_HEADROOM = TAG_BYTES + 2**20  # for headers, and for what was done to the sound
 _SIZE_LIMITS = {"WAV": 2**32 - _HEADROOM, "AIFF": 2**32 - _HEADROOM, "AU": 2**31 - _HEADROOM}
 
 

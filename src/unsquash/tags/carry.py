@@ -61,15 +61,20 @@ class TagCarrier:
         container, subtype: of the input, as libsndfile names them.
         wishes: what the user wants.
         walk: finds the chunks of a file.
+        room_bytes: how much of them is carried.
 
     Attributes:
         warnings: what could not be carried, in words; complete once the tags are written.
     """
 
-    def __init__(self, path: Path, container: str, subtype: str, wishes: TagWishes, walk: Walk) -> None:
+    def __init__(
+        self, path: Path, container: str, subtype: str, wishes: TagWishes, walk: Walk, room_bytes: int
+    ) -> None:
         self._wishes = wishes
         self._walk = walk
-        self._tags = read_tags(path, container, subtype, walk) if wishes.keep else Tags(family="none")
+        self._tags = Tags(family="none")
+        if wishes.keep:
+            self._tags = read_tags(path, container, subtype, walk, room_bytes)
         if not wishes.art:
             self._tags.pictures = []
         self._warnings: dict[str, None] = dict.fromkeys(self._tags.problems)

@@ -19,7 +19,6 @@ from unsquash.errors import OutputError
 
 Walk: TypeAlias = Callable[[BinaryIO], Iterable[tuple[bytes, int, int]]]
 """Gives `(name, offset of the body, size)` of each chunk of a file."""
-MAX_BYTES = 64 * 2**20
 _UNKNOWN = 0xFFFFFFFF
 _TEXTS = (b"id3 ", b"ID3 ", b"iXML", b"axml", b"_PMX")
 _STRUCTURE = {
@@ -65,7 +64,7 @@ _LAYOUTS = {
 }
 
 
-def read_chunks(file: BinaryIO, walk: Walk) -> tuple[list[Chunk], list[str]]:
+def read_chunks(file: BinaryIO, walk: Walk, room_bytes: int) -> tuple[list[Chunk], list[str]]:
     """Return what a file holds beside its samples and their description, and remarks on what is left out.
 
     A damaged file gives the chunks before the damage. Texts of RIFX, the big-endian WAV, come as in a WAV;
@@ -77,21 +76,20 @@ def read_chunks(file: BinaryIO, walk: Walk) -> tuple[list[Chunk], list[str]]:
         return [], []
     found: list[Chunk] = []
     problems: list[str] = []
-    room = MAX_BYTES
     for name, offset, size in walk(file):
         if name in _STRUCTURE[layout.family]:
             continue
         title = f"its chunk '{name.decode('latin-1')}'"
         file.seek(offset)
         is_text = name in _TEXTS or (name == b"LIST" and file.read(4) == b"INFO")
-        if size > room:
+        if size > room_bytes:
             problems.append(f"{title} is too long to be carried")
         elif magic == b"RIFX" and not is_text:
             problems.append(f"{title} holds big-endian numbers and stays behind")
         else:
             file.seek(offset)
             found.append(_reordered(Chunk(name, file.read(size)), magic, b"RIFF"))
-            room -= size
+            room_bytes -= size
     return found, problems
 
 

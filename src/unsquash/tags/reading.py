@@ -35,7 +35,7 @@ def has_mutagen() -> bool:
     return bool(mutagen.version)
 
 
-def read_tags(path: Path, container: str, subtype: str, walk: Walk) -> Tags:
+def read_tags(path: Path, container: str, subtype: str, walk: Walk, room_bytes: int) -> Tags:
     """Read everything that can be understood; damage ends in a remark, not in an error.
 
     Args:
@@ -43,9 +43,10 @@ def read_tags(path: Path, container: str, subtype: str, walk: Walk) -> Tags:
         container: as libsndfile names it.
         subtype: as libsndfile names it.
         walk: finds chunks.
+        room_bytes: how much of them is taken.
     """
     if container in CHUNKED or container == "W64":
-        return _from_chunks(path, CHUNKED.get(container, "RIFF"), walk)
+        return _from_chunks(path, CHUNKED.get(container, "RIFF"), walk, room_bytes)
     if not has_mutagen():
         return _from_libsndfile(path)
     import mutagen
@@ -60,9 +61,9 @@ def read_tags(path: Path, container: str, subtype: str, walk: Walk) -> Tags:
         return Tags(family="none", problems=[f"its tags are damaged and stay behind ({error})"])
 
 
-def _from_chunks(path: Path, family: str, walk: Walk) -> Tags:
+def _from_chunks(path: Path, family: str, walk: Walk, room_bytes: int) -> Tags:
     with path.open("rb") as file:
-        chunks, problems = read_chunks(file, walk)
+        chunks, problems = read_chunks(file, walk, room_bytes)
     carried = [chunk for chunk in chunks if chunk.name not in ID3_CHUNKS]
     tags = Tags(family=family, chunks=carried, problems=problems)
     tags.pairs = textchunks.text_of(tags.chunks)
