@@ -66,11 +66,12 @@ def as_json(value: Any) -> Any:
 
 
 def print_json(value: Any, *, one_line: bool = False) -> None:
-    """Print one JSON document on stdout, with the version of its schema."""
+    """Print one JSON document on stdout, in UTF-8 whatever the locale, with the version of its schema."""
     content = as_json(value)
     document = {"schema": JSON_SCHEMA, **(content if isinstance(content, dict) else {"items": content})}
     text = json.dumps(document, indent=None if one_line else 2, allow_nan=False, ensure_ascii=False)
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")  # names may be no Unicode
+    sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))  # names may be no Unicode
+    sys.stdout.buffer.flush()
 
 
 def print_skipped(target: str, *, quiet: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -41,6 +42,7 @@ def exit_code_of(error: errors.UnsquashError) -> int:
 @contextmanager
 def exit_codes() -> Iterator[None]:
     """Turn every error into a message on stderr and an exit code."""
+    _escape_unknown_characters()
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the shell wants it ignored
         signal.signal(signal.SIGINT, _interrupt)
@@ -62,6 +64,13 @@ def exit_codes() -> Iterator[None]:
     except OSError as error:
         _say(f"unsquash: {error}")
         raise typer.Exit(FAILED) from None
+
+
+def _escape_unknown_characters() -> None:
+    """Let a name that stdout's or stderr's encoding lacks be shown all the same."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Interrupted(KeyboardInterrupt):
