@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich import console as rich_console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from unsquash.analysis.ranges import settings_of
 from unsquash.analysis.verdict import verdict_of
+from unsquash.batch.names import shown
 
 if TYPE_CHECKING:
     from unsquash.analysis.diagnosis import Diagnosis
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
     from unsquash.plan import Plan
 
 JSON_SCHEMA = 1
+
+
+class Console(rich_console.Console):
+    """A console that leaves it to the command line what to do when its reader went away."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what rich would turn into exit code 1."""
+        raise BrokenPipeError
 
 
 @contextmanager
@@ -56,8 +65,8 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]
 def as_json(value: Any) -> Any:
     """Return a value as plain JSON types: dataclasses by field, without arrays."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        shown = (field for field in dataclasses.fields(value) if field.repr)
-        return {field.name: as_json(getattr(value, field.name)) for field in shown}
+        told = (field for field in dataclasses.fields(value) if field.repr)
+        return {field.name: as_json(getattr(value, field.name)) for field in told}
     if isinstance(value, Mapping):
         return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -77,13 +86,13 @@ def print_json(value: Any, *, one_line: bool = False) -> None:
 def print_skipped(target: str, *, quiet: bool) -> None:
     """Say on stderr that an output exists and was left as it is."""
     if not quiet:
-        sys.stderr.write(f"{target}: skipped, the output exists\n")
+        sys.stderr.write(f"{shown(target)}: skipped, the output exists\n")
 
 
 def print_restoration(report: FileRestoration, *, verbose: int) -> None:
     """Say on stderr what was done to a file."""
     out = Console(stderr=True, highlight=False, soft_wrap=True)
-    out.print(f"{report.input} -> {report.output}: {report.status}", markup=False)
+    out.print(f"{shown(report.input)} -> {shown(report.output)}: {report.status}", markup=False)
     _print_plan(out, report.plan)
     if report.gain is not None:
         out.print(f"  gain: {report.gain.mean_db:+.2f} dB on average, {report.gain.max_db:+.2f} dB at most")
@@ -93,7 +102,7 @@ def print_restoration(report: FileRestoration, *, verbose: int) -> None:
         out.print(f"  part: {report.start_s:.3f} s to {report.end_s:.3f} s")
     _print_beside(out, report.beside)
     for warning in report.warnings:
-        out.print(f"  warning: {warning}", markup=False)
+        out.print(f"  warning: {shown(warning)}", markup=False)
     if report.output_format.container == "RF64" and not report.output.lower().endswith(".rf64"):
         out.print("  more than 4 GiB: written as RF64")
     if verbose:
@@ -106,11 +115,11 @@ def print_analysis(report: FileAnalysis) -> None:
     info = report.source
     length_s = info.frames / info.sample_rate
     kind = f"{info.container} {info.subtype}, {info.sample_rate} Hz, {info.channels} ch, {length_s:.1f} s"
-    out.print(f"{report.input}: {kind}", markup=False)
+    out.print(f"{shown(report.input)}: {kind}", markup=False)
     out.print(_levels_table(report.diagnosis))
     _print_plan(out, report.plan)
     for warning in report.plan.warnings:
-        out.print(f"  warning: {warning}", markup=False)
+        out.print(f"  warning: {shown(warning)}", markup=False)
 
 
 def print_written(names: Sequence[str], remarks: Sequence[str]) -> None:
@@ -118,16 +127,16 @@ def print_written(names: Sequence[str], remarks: Sequence[str]) -> None:
     out = Console(stderr=True, highlight=False, soft_wrap=True)
     _print_beside(out, names)
     for remark in remarks:
-        out.print(f"  warning: {remark}", markup=False)
+        out.print(f"  warning: {shown(remark)}", markup=False)
 
 
 def print_squash(report: FileSquash) -> None:
     """Say on stderr what was done to a file."""
     out = Console(stderr=True, highlight=False, soft_wrap=True)
-    out.print(f"{report.input} -> {report.output}: squashed", markup=False)
+    out.print(f"{shown(report.input)} -> {shown(report.output)}: squashed", markup=False)
     out.print(f"  level: one constant gain of {report.level_gain_db:+.2f} dB")
     for warning in report.warnings:
-        out.print(f"  warning: {warning}", markup=False)
+        out.print(f"  warning: {shown(warning)}", markup=False)
 
 
 def print_comparison(before: str, after: str, comparison: Comparison) -> None:
@@ -137,7 +146,7 @@ def print_comparison(before: str, after: str, comparison: Comparison) -> None:
         value = getattr(comparison, field.name)
         table.add_row(*_named(field.name, value))
     out = Console(highlight=False)
-    out.print(f"{before} against {after}", markup=False, soft_wrap=True)
+    out.print(f"{shown(before)} against {shown(after)}", markup=False, soft_wrap=True)
     out.print(table)
 
 
@@ -171,14 +180,14 @@ def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
 
 
-def print_model(shown: Mapping[str, Any]) -> None:
+def print_model(known: Mapping[str, Any]) -> None:
     """Print all that is known of a model on stdout, its card last."""
     out = Console(highlight=False, soft_wrap=True)
-    for name, value in shown.items():
+    for name, value in known.items():
         if name != "card":
             out.print(f"{name.replace('_', ' ')}: {'-' if value is None else value}", markup=False)
-    if shown["card"] is not None:
-        out.print(f"\n{shown['card']}", markup=False)
+    if known["card"] is not None:
+        out.print(f"\n{known['card']}", markup=False)
 
 
 def print_verified(name: str, path: Path) -> None:
@@ -199,13 +208,13 @@ def print_health(health: Health) -> None:
 
 def _print_beside(out: Console, names: Sequence[str]) -> None:
     for name in names:
-        out.print(f"  also written: {name}", markup=False)
+        out.print(f"  also written: {shown(name)}", markup=False)
 
 
 def _print_plan(out: Console, plan: Plan) -> None:
     out.print(f"  method: {plan.method}")
     for reason in plan.reasons:
-        out.print(f"  because: {reason}", markup=False)
+        out.print(f"  because: {shown(reason)}", markup=False)
 
 
 def _levels_table(diagnosis: Diagnosis) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -10,29 +9,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
-from unsquash.cli import app
-
 NONE = ("--method", "none", "--jobs", "1")
-
-
-@pytest.fixture
-def cli(capfdbinary, monkeypatch):
-    """Run the command line in this process."""
-
-    def call(*arguments, stdin=b""):
-        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))
-        with pytest.raises(SystemExit) as caught:
-            app([str(argument) for argument in arguments])
-        out, err = capfdbinary.readouterr()
-        return SimpleNamespace(code=caught.value.code or 0, out=out.decode(), err=err.decode())
-
-    return call
 
 
 def noise(path, seed=0, seconds=0.05):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from typer.core import TyperGroup
 
 from unsquash.cli import analyze, compare, doctor, models, presets, restore, squash
 from unsquash.cli.exits import exit_codes
+from unsquash.cli.streams import replace_closed
 from unsquash.parallel import share_one_heap
 
 
@@ -17,7 +19,10 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         with exit_codes():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # a reader that went away is noticed here at the latest
 
 
 app = typer.Typer(
@@ -60,5 +65,6 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    replace_closed()
     share_one_heap()
     app()

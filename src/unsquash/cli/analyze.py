@@ -10,6 +10,8 @@ import typer
 
 from unsquash.cli import flags, many
 from unsquash.cli.exits import SQUASHED
+from unsquash.cli.logs import check_log, logged, read_besides
+from unsquash.cli.streams import standard_input
 from unsquash.errors import OptionError
 from unsquash.options import DEFAULT_MODEL, PUBLISHED, RestoreOptions
 
@@ -65,12 +67,23 @@ def analyze(
 
     results = _results(json=json, json_lines=json_lines, csv=csv)
     options = RestoreOptions(model=model, profile_set=profile_set, device=device, input_format=input_format)
-    style = many.parse_style(progress, no_progress=no_progress)
+    selection = Selection(
+        include=tuple(include or ()), exclude=tuple(exclude or ()), recursive=not no_recursive
+    )
+    showing = Showing(
+        style=many.parse_style(progress, no_progress=no_progress),
+        quiet=quiet,
+        verbose=bool(verbose),
+        log_file=log_file,
+        results=results,
+    )
+    at_once = many.parse_jobs(jobs)
     listed = many.listed_names(files_from, null=null)
+    check_log(log_file, (plot, *read_besides(options, files_from)))
     names = inputs or []
     if not names and not listed:
         raise OptionError("no input was named", hint="unsquash analyze IN.wav, or a folder")
-    is_one = not listed and not many.are_many(names)
+    is_one = not (listed or selection != Selection() or many.are_many(names))
     if plot is not None:
         _check_plot(plot, names, is_one=is_one, overwrite=overwrite)
     elif overwrite:
@@ -79,29 +92,24 @@ def analyze(
         many.analyze_many(
             names,
             listed,
-            selection=Selection(
-                include=tuple(include or ()), exclude=tuple(exclude or ()), recursive=not no_recursive
-            ),
+            selection=selection,
             options=options,
-            jobs=many.parse_jobs(jobs),
-            showing=Showing(
-                style=style,
-                quiet=quiet,
-                verbose=bool(verbose),
-                log_file=log_file,
-                results=results,
-            ),
+            jobs=at_once,
+            showing=showing,
             check=check,
         )
         return
     (name,) = names
-    source = sys.stdin.buffer if name == "-" else Path(name)
-    with file_display(style, quiet=quiet) as shown:
-        report = analyze_file(source, options, progress=shown, trace=plot is not None)
-    if plot is not None:
-        from unsquash.plotting import write_plot
+    source = standard_input() if name == "-" else Path(name)
+    check_log(log_file, (Path(name),))
+    with logged(showing, name, name) as enter:
+        with file_display(showing.style, quiet=quiet) as shown:
+            report = analyze_file(source, options, progress=shown, trace=plot is not None)
+        if plot is not None:
+            from unsquash.plotting import write_plot
 
-        write_plot(plot, report, overwrite=overwrite)
+            write_plot(plot, report, overwrite=overwrite)
+        enter("analyzed", report)
     _print(report, results)
     if plot is not None and not quiet:
         print_written([str(plot)], ())

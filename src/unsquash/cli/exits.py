@@ -13,6 +13,7 @@ from types import FrameType
 import typer
 
 from unsquash import errors
+from unsquash.batch.names import shown
 
 FAILED = 1
 USAGE = 2
@@ -26,6 +27,7 @@ PIPE_CLOSED = 141
 
 CODES: tuple[tuple[type[errors.UnsquashError], int], ...] = (
     (errors.OptionError, USAGE),
+    (errors.OutOfMemoryError, FAILED),
     (errors.DeviceError, USAGE),
     (errors.InputError, UNREADABLE),
     (errors.ModelError, MODEL),
@@ -47,7 +49,8 @@ def exit_codes() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the shell wants it ignored
         signal.signal(signal.SIGINT, _interrupt)
     try:
-        yield
+        with errors.memory_errors():
+            yield
     except errors.UnsquashError as error:
         _say(f"unsquash: {error}", f"hint: {error.hint}" if error.hint else "")
         raise typer.Exit(exit_code_of(error)) from None
@@ -58,9 +61,6 @@ def exit_codes() -> Iterator[None]:
     except KeyboardInterrupt:
         _say("unsquash: interrupted; nothing half-done was left")
         raise typer.Exit(INTERRUPTED) from None
-    except MemoryError:
-        _say("unsquash: out of memory", "hint: close other programs, or use a machine with more memory")
-        raise typer.Exit(FAILED) from None
     except OSError as error:
         _say(f"unsquash: {error}")
         raise typer.Exit(FAILED) from None
@@ -84,4 +84,4 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def _say(*lines: str) -> None:
     for line in lines:
         if line:
-            typer.echo(line, err=True)
+            typer.echo(shown(line), err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ import typer
 
 from unsquash import errors
 from unsquash.cli.exits import CODES, FAILED, PARTLY, SQUASHED
+from unsquash.cli.logs import check_log
+from unsquash.cli.streams import standard_input
 from unsquash.errors import OptionError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def listed_names(path: str | None, *, null: bool) -> list[str]:
     from unsquash.batch.expand import read_list
 
     if path == "-":
-        return read_list(sys.stdin.buffer, null=null)
+        return read_list(standard_input(), null=null)
     try:
         with Path(path).open("rb") as file:
             return read_list(file, null=null)
@@ -71,11 +72,12 @@ def are_many(inputs: list[str]) -> bool:
     return len(inputs) != 1 or Path(inputs[0]).is_dir() or is_wildcard(inputs[0])
 
 
-def is_folder_name(output: str, container: str | None) -> bool:
-    """Return whether an output is meant as a folder: it is one, ends like one, or could be nothing else."""
-    if output.endswith(("/", os.sep)) or Path(output).is_dir():
+def is_folder_name(output: str, *, of_stream: bool) -> bool:
+    """Return whether the output of one input is meant as a folder: it is one, ends like one, or looks so."""
+    path = Path(output)
+    if output.endswith(("/", os.sep)) or path.is_dir():
         return True
-    return output != "-" and container is None and not Path(output).suffix
+    return not (of_stream or output == "-" or path.suffix or path.exists())
 
 
 def restore_many(
@@ -92,7 +94,7 @@ def restore_many(
     """Restore files into a folder; exit with a code that says how it went."""
     from unsquash.batch.expand import expand
     from unsquash.batch.jobs import plan_jobs
-    from unsquash.batch.ledger import Ledger
+    from unsquash.batch.ledger import LEDGER_NAME, Ledger
     from unsquash.batch.run import run_batch
 
     if "-" in inputs or output == "-":
@@ -103,6 +105,8 @@ def restore_many(
     ledger = Ledger(folder)
     expansion = expand(inputs, listed, selection, output_folder=folder, is_output=ledger.wrote_file)
     jobs = plan_jobs(expansion.found, folder, naming)
+    ends = (end for job in jobs for end in (job.source, job.target))
+    check_log(showing.log_file, (folder, folder / LEDGER_NAME, *ends))
     with _told(showing, expansion.unsupported) as listener:
         summary = run_batch(jobs, ledger, options, batch, listener)
     _exit(summary, len(jobs))
@@ -125,6 +129,7 @@ def analyze_many(
     if "-" in inputs:
         raise OptionError("a stream is one file", hint="unsquash analyze - < IN.wav")
     expansion = expand(inputs, listed, selection)
+    check_log(showing.log_file, (found.path for found in expansion.found))
     with _told(showing, expansion.unsupported) as listener:
         summary = examine_many(expansion.found, options, jobs=jobs, listener=listener)
     _exit(summary, len(expansion.found))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from unsquash.batch.names import DEFAULT_TEMPLATE, Naming
 from unsquash.cli import flags, many
+from unsquash.cli.logs import check_log, read_besides
+from unsquash.cli.single import Beside, ends_of, restore_one
 from unsquash.errors import OptionError
 from unsquash.options import (
     DEFAULT_MODEL,
@@ -21,10 +22,6 @@ from unsquash.options import (
     parse_position,
     parse_settings,
 )
-
-if TYPE_CHECKING:
-    from unsquash.batch.settings import BatchOptions
-    from unsquash.live import Showing
 
 DEFAULT_PREVIEW_S = 30
 
@@ -180,15 +177,24 @@ def restore(
         results="json" if json else "json-lines" if json_lines else "none",
     )
     listed = many.listed_names(files_from, null=null)
-    only_many = album or resume or bool(listed) or selection != Selection()
-    shaped = only_many or naming.is_special or many.are_many(inputs or [])
-    if output is not None and (shaped or many.is_folder_name(output, output_format)):
+    check_log(log_file, read_besides(options, files_from))
+    for_many = {
+        "--files-from": files_from is not None,
+        "--album": album,
+        "--resume": resume,
+        "--include": bool(include),
+        "--exclude": bool(exclude),
+        "--no-recursive": no_recursive,
+    }
+    names = inputs or []
+    shaped = any(for_many.values()) or naming.is_special or many.are_many(names)
+    if output is not None and (shaped or many.is_folder_name(output, of_stream=names == ["-"])):
         if save_gain is not None or apply_gain is not None or ab is not None:
             raise OptionError(
                 "gain files and pairs are for one file at a time", hint="unsquash restore IN.wav OUT.wav"
             )
         many.restore_many(
-            inputs or [],
+            names,
             listed,
             output,
             naming=naming,
@@ -198,16 +204,9 @@ def restore(
             showing=showing,
         )
     else:
-        source, target = _ends(inputs or [], output, naming, only_many=only_many)
-        _restore_one(source, target, options, batch, showing, Beside(save_gain=save_gain, ab=ab, blind=blind))
-
-
-class Beside(NamedTuple):
-    """What is to be written beside one output."""
-
-    save_gain: Path | None
-    ab: Path | None
-    blind: bool
+        given = [flag for flag, is_given in for_many.items() if is_given]
+        source, target = ends_of(names, output, naming, for_many=given)
+        restore_one(source, target, options, batch, showing, Beside(save_gain=save_gain, ab=ab, blind=blind))
 
 
 class RestoreCommand(TyperCommand):
@@ -221,67 +220,3 @@ class RestoreCommand(TyperCommand):
             if word == "--preview" and not re.fullmatch(r"\d+(\.\d+)?", "".join(following)):
                 given[place] = f"--preview={DEFAULT_PREVIEW_S}"
         return super().parse_args(ctx, given)
-
-
-def _restore_one(
-    source: str,
-    target: str,
-    options: RestoreOptions,
-    batch: BatchOptions,
-    showing: Showing,
-    beside: Beside,
-) -> None:
-    from unsquash import console
-    from unsquash.live import file_display
-    from unsquash.pipeline import restore_file
-
-    if showing.results != "none" and target == "-" and not batch.dry_run:
-        raise OptionError(
-            "stdout cannot carry both audio and JSON", hint="give the output a name, or drop --json"
-        )
-    if batch.skip_existing and target != "-" and Path(target).exists():
-        console.print_skipped(target, quiet=showing.quiet)
-        return
-    with file_display(showing.style, quiet=showing.quiet) as progress:
-        report = restore_file(
-            _reader(source),
-            _writer(target, dry_run=batch.dry_run),
-            options,
-            overwrite=batch.overwrite,
-            dry_run=batch.dry_run,
-            progress=progress,
-            **beside._asdict(),
-        )
-    if showing.results != "none":
-        console.print_json(report, one_line=showing.results == "json-lines")
-    elif not showing.quiet:
-        console.print_restoration(report, verbose=int(showing.verbose))
-
-
-def _ends(inputs: list[str], output: str | None, naming: Naming, *, only_many: bool) -> tuple[str, str]:
-    """Return the input and the output of a single file."""
-    if only_many or len(inputs) > 2:
-        raise OptionError("several files need an output folder", hint="name it with -o DIR")
-    if not inputs:
-        raise OptionError("no input was named", hint="unsquash restore IN.wav OUT.wav, or FILES -o DIR")
-    if len(inputs) == 2:
-        return inputs[0], inputs[1]
-    if output is None and naming.is_special and inputs[0] != "-":
-        return inputs[0], str(naming.beside(Path(inputs[0])))
-    if output is None:
-        raise OptionError("no output was named", hint="unsquash restore IN.wav OUT.wav, or FILES -o DIR")
-    return inputs[0], output
-
-
-def _reader(name: str) -> Path | BinaryIO:
-    return sys.stdin.buffer if name == "-" else Path(name)
-
-
-def _writer(name: str, *, dry_run: bool) -> Path | BinaryIO:
-    if name != "-":
-        return Path(name)
-    if sys.stdout.isatty() and not dry_run:
-        raise OptionError(
-            "audio does not belong on a terminal", hint="name an output file, or pipe stdout onwards"
-        )
-    return sys.stdout.buffer

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from unsquash import console
 from unsquash.batch.events import Event, Listener
+from unsquash.console import Console
 from unsquash.errors import OutputError
 from unsquash.live.drawn import Drawn
 from unsquash.live.lines import JsonLines, PlainLines
@@ -50,10 +50,7 @@ def batch_display(showing: Showing) -> Iterator[Listener]:
         OutputError: the log cannot be written.
     """
     with ExitStack() as stack:
-        listeners: list[Listener] = []
-        if showing.log_file is not None:
-            log = stack.enter_context(_log(showing.log_file))
-            listeners.append(PlainLines(log, verbose=showing.verbose, stamped=True))
+        listeners: list[Listener] = [stack.enter_context(log_listener(showing))]
         if showing.results == "json":
             listeners.append(JsonDocument(sys.stdout))
         elif showing.results == "json-lines":
@@ -77,6 +74,20 @@ def batch_display(showing: Showing) -> Iterator[Listener]:
                 listener(event)
 
         yield tell
+
+
+@contextmanager
+def log_listener(showing: Showing) -> Iterator[Listener]:
+    """Give a listener that keeps the log, if there is to be one.
+
+    Raises:
+        OutputError: the log cannot be written.
+    """
+    if showing.log_file is None:
+        yield lambda _event: None
+        return
+    with _log(showing.log_file) as log:
+        yield PlainLines(log, verbose=showing.verbose, stamped=True)
 
 
 @contextmanager

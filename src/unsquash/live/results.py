@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, TextIO
 
 from rich import table
-from rich.console import Console
 
 from unsquash import console
 from unsquash.batch import events
@@ -16,6 +15,7 @@ from unsquash.batch.events import Event
 from unsquash.batch.jobs import Job
 from unsquash.batch.names import shown
 from unsquash.batch.tasks import Outcome
+from unsquash.console import Console
 from unsquash.live.words import record
 from unsquash.pipeline import FileAnalysis
 from unsquash.spreadsheet import Sheet
