@@ -102,6 +102,7 @@ def choose_format(
         sample_rate=info.sample_rate,
         channels=info.channels,
         depth_was_asked=bit_depth != "same",
+        channel_mask=info.channel_mask,
     )
     _require_possible(chosen, name)
     return chosen

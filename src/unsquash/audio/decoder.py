@@ -12,6 +12,7 @@ import soundfile
 
 from unsquash.audio.formats import BYTES_PER_SAMPLE
 from unsquash.audio.headers import missing_bytes, mp3_announcement, sized_wav_header, w64_data_bytes
+from unsquash.audio.iff import read_channel_mask
 from unsquash.audio.libsndfile import StreamedSoundFile, from_file_order
 from unsquash.audio.raw import RawFormat, frame_bytes
 from unsquash.audio.views import EndlessFile, ReheadedFile
@@ -34,6 +35,7 @@ class Decoder:
 
     Attributes:
         container, subtype, sample_rate, channels: as libsndfile reports them.
+        channel_mask: the loudspeakers that the channels are for; None where the file does not say.
         frames: samples per channel, counted where the file does not say or libsndfile only guesses.
 
     Args:
@@ -57,6 +59,7 @@ class Decoder:
         self._backing: io.RawIOBase | None = None
         with self._errors():
             header = sized_wav_header(path) if raw is None else None
+            self.channel_mask = read_channel_mask(path) if raw is None else None
         if header is not None:
             self._open_file = lambda: ReheadedFile(path, *header)
         self._sound = self._open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from unsquash.errors import AudioReadError, UnsupportedAudioError
@@ -28,6 +28,8 @@ class AudioInfo:
         container: `WAV`, `RF64`, `W64`, `AIFF`, `CAF`, `FLAC`, `OGG`, `MP3`, … or `ARRAY`.
         subtype: sample type or codec as libsndfile names it: `PCM_16`, `FLOAT`, `VORBIS`, …
         path: the file, None for an array.
+        channel_mask: the loudspeakers that its channels are for, as WAVE_FORMAT_EXTENSIBLE numbers them; None
+            where it does not say.
     """
 
     sample_rate: int
@@ -36,6 +38,7 @@ class AudioInfo:
     container: str
     subtype: str
     path: Path | None = None
+    channel_mask: int | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -82,6 +85,7 @@ class OutputFormat:
         sample_rate: in Hz.
         channels: 1 to 8.
         depth_was_asked: the user asked for this sample type, it was not chosen for them.
+        channel_mask: as the source's; WAV and RF64 of more than two channels tell it.
     """
 
     container: str
@@ -89,6 +93,7 @@ class OutputFormat:
     sample_rate: int
     channels: int
     depth_was_asked: bool = False
+    channel_mask: int | None = field(default=None, repr=False)
 
     @property
     def is_float(self) -> bool:

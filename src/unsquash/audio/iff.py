@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 SAMPLES = (b"data", b"SSND")
@@ -20,6 +21,8 @@ STREAMED |= set(range(0x7F000000, 0x7F001000))  # AIFF by sox
 _MAX_CHUNKS = 1000
 _MAX_SIZE = 2**32 - 1
 _LONGEST = 2**62
+_EXTENSIBLE = 0xFFFE
+_EXTENSIBLE_BYTES = 40
 _FRAME_COUNTS = {b"fact": 0, b"COMM": 2}  # where they count samples per channel
 
 
@@ -95,6 +98,17 @@ def walk_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
             yield name, offset, end - offset if size is None else min(size, end - offset)
         elif size is not None and offset + size <= end:
             yield name, offset, size
+
+
+def read_channel_mask(path: Path) -> int | None:
+    """Return the loudspeakers that a WAV, RF64 or W64 says its channels are for; None if it does not."""
+    with path.open("rb") as file:
+        for name, offset, size in walk_chunks(file):
+            if name == b"fmt " and size >= _EXTENSIBLE_BYTES:
+                file.seek(offset)
+                code, mask = struct.unpack("<H18xI", file.read(24))
+                return int(mask) if code == _EXTENSIBLE else None
+    return None
 
 
 def complete_sizes(file: BinaryIO, frames: int) -> None:

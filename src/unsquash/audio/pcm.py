@@ -4,7 +4,8 @@ libsndfile refuses to write WAV into a pipe and stamps the time into float WAV f
 runs unequal.
 
 Source:
-    Microsoft, Multimedia Programming Interface 1.0 and WAVE_FORMAT_IEEE_FLOAT. RF64: EBU Tech 3306. AU: Sun.
+    Microsoft, Multimedia Programming Interface 1.0, WAVE_FORMAT_IEEE_FLOAT and WAVE_FORMAT_EXTENSIBLE.
+    RF64: EBU Tech 3306. AU: Sun.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from unsquash.errors import OutputError
 PCM_CONTAINERS = ("WAV", "RF64", "AU", "RAW")
 UNKNOWN_SIZE = 0xFFFFFFFF
 MAX_DATA_BYTES = UNKNOWN_SIZE - 4096
-_WAVE_PCM, _WAVE_FLOAT = 1, 3
+_WAVE_PCM, _WAVE_FLOAT, _WAVE_EXTENSIBLE = 1, 3, 0xFFFE
+_SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")  # what follows the code of PCM or float
 _AU_ENCODINGS = {"PCM_16": 3, "PCM_24": 4, "PCM_32": 5, "FLOAT": 6, "DOUBLE": 7}
 
 
@@ -38,20 +40,9 @@ def pcm_header(output: OutputFormat, data_bytes: int | None, chunks: bytes = b""
         size = UNKNOWN_SIZE if data_bytes is None else min(data_bytes, UNKNOWN_SIZE)
         encoding = _AU_ENCODINGS[output.subtype]
         return struct.pack(">4sIIIII", b".snd", 24, size, encoding, output.sample_rate, output.channels)
-    width = BYTES_PER_SAMPLE[output.subtype]
-    block = width * output.channels
-    form = struct.pack(
-        "<4sIHHIIHH",
-        b"fmt ",
-        16,
-        _WAVE_FLOAT if output.is_float else _WAVE_PCM,
-        output.channels,
-        output.sample_rate,
-        output.sample_rate * block,
-        block,
-        8 * width,
-    )
-    frames = 0 if data_bytes is None else data_bytes // block
+    form = _wave_form(output)
+    frame_bytes = BYTES_PER_SAMPLE[output.subtype] * output.channels
+    frames = 0 if data_bytes is None else data_bytes // frame_bytes
     if output.is_float:
         form += struct.pack(
             "<4sII", b"fact", 4, min(frames, UNKNOWN_SIZE) if data_bytes is not None else UNKNOWN_SIZE
@@ -69,6 +60,18 @@ def pcm_header(output: OutputFormat, data_bytes: int | None, chunks: bytes = b""
     else:
         data_size = data_bytes
     return struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE") + form + struct.pack("<4sI", b"data", data_size)
+
+
+def _wave_form(output: OutputFormat) -> bytes:
+    """Return the chunk that describes the samples of a WAV, and the loudspeakers if there are over two."""
+    bits = 8 * BYTES_PER_SAMPLE[output.subtype]
+    code = _WAVE_FLOAT if output.is_float else _WAVE_PCM
+    frame_bytes = bits // 8 * output.channels
+    numbers = (output.channels, output.sample_rate, output.sample_rate * frame_bytes, frame_bytes, bits)
+    if output.channels <= 2 or output.channel_mask is None:
+        return struct.pack("<4sIHHIIHH", b"fmt ", 16, code, *numbers)
+    rest = (22, bits, output.channel_mask, code, _SUBFORMAT)
+    return struct.pack("<4sIHHIIHHHHIH14s", b"fmt ", 40, _WAVE_EXTENSIBLE, *numbers, *rest)
 
 
 class PcmStream:

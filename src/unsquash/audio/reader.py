@@ -145,6 +145,7 @@ def open_audio(path: Path, raw: RawFormat | None = None) -> Iterator[AudioFile]:
             container=decoder.container,
             subtype=decoder.subtype,
             path=path,
+            channel_mask=decoder.channel_mask,
         )
         yield AudioFile(decoder, info)
 
