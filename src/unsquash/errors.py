@@ -5,12 +5,18 @@ UnsquashError
 ├── InputError          AudioReadError · UnsupportedAudioError · OptionError
 ├── ModelError          UnknownModelError · WeightsUnavailableError · WeightsCorruptError
 ├── InversionError
-├── DeviceError
+├── DeviceError         OutOfMemoryError
 └── OutputError
 ```
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_MEMORY_RAN_OUT = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
+"""What torch's errors say of it, which have no class in common."""
 
 
 class UnsquashError(Exception):
@@ -65,9 +71,36 @@ class DeviceError(UnsquashError):
     """A device was asked for and is absent, or ran out of memory."""
 
 
+class OutOfMemoryError(DeviceError):
+    """A graphics card, or this machine, ran out of memory."""
+
+
 class OutputError(UnsquashError):
     """An output cannot be written."""
 
 
 class OutputExistsError(OutputError):
     """An output exists, or would collide with an input or another output."""
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn Python's and torch's errors that mean it into `OutOfMemoryError`."""
+    try:
+        yield
+    except MemoryError as error:
+        raise _out_of_memory() from error
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _MEMORY_RAN_OUT):
+            raise
+        if "CPUAllocator" in str(error):
+            raise _out_of_memory() from error
+        raise OutOfMemoryError(
+            "out of memory on the graphics card", hint="use --device cpu, or fewer --jobs"
+        ) from error
+
+
+def _out_of_memory() -> OutOfMemoryError:
+    return OutOfMemoryError(
+        "out of memory", hint="close other programs, or work on fewer files at once with --jobs"
+    )

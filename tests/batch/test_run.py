@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import torch
+import typer
 from conftest import Recorder, write_noise
 
 from unsquash import pipeline
@@ -17,10 +19,17 @@ from unsquash.batch.events import Started
 from unsquash.batch.ledger import LEDGER_NAME, Ledger
 from unsquash.batch.names import Naming
 from unsquash.batch.settings import BatchOptions
+from unsquash.cli.exits import FAILED, exit_codes
 from unsquash.errors import ModelError, OptionError, OutputExistsError
 from unsquash.options import RestoreOptions, parse_position
 
 NAMES = {"0.wav", "2.wav", "4.wav", "b/1.wav", "b/3.wav", "b/5.wav"}
+
+OUT_OF_MEMORY = [
+    (MemoryError(), "--jobs"),
+    (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), "--device cpu"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."), "--jobs"),
+]
 
 
 def files(folder: Path) -> set[str]:
@@ -167,6 +176,22 @@ class TestFailures:
         assert "ZeroDivisionError" in failure.message
         assert "broken" in failure.trace
 
+    @pytest.mark.parametrize(("error", "hint"), OUT_OF_MEMORY)
+    def test_memory_that_runs_out_is_told_with_a_hint(
+        self, music, tmp_path, batch, monkeypatch, capsys, error, hint
+    ):
+        broken = broken_at("2.wav", pipeline.restore_file, error)
+        monkeypatch.setattr("unsquash.batch.tasks.restore_file", broken)
+        recorder = batch(music, tmp_path / "out")
+        assert recorder.counts == {"unchanged": 5, "failed": 1}
+        failure = recorder.outcomes["2.wav"].failure
+        assert (failure.kind, failure.trace) == ("OutOfMemoryError", "")
+        assert hint in failure.hint
+        with pytest.raises(typer.Exit) as ended, exit_codes():
+            raise error
+        assert ended.value.exit_code == FAILED
+        assert hint in capsys.readouterr().err
+
     def test_an_input_that_vanishes_fails(self, music, tmp_path, batch):
         class Vanish(Recorder):
             def __call__(self, event):
@@ -239,10 +264,10 @@ class TestFailures:
         assert not (tmp_path / "out").exists()
 
 
-def broken_at(name, restore_file):
+def broken_at(name, restore_file, error=None):
     def broken(source, *arguments, **keywords):
         if source.name == name:
-            raise ZeroDivisionError("of course")
+            raise error or ZeroDivisionError("of course")
         return restore_file(source, *arguments, **keywords)
 
     return broken

@@ -14,7 +14,7 @@ from unsquash.audio import choose_format
 from unsquash.batch.album import restore_album
 from unsquash.batch.identity import Identity, Stamp, digest, identify, stamp
 from unsquash.batch.jobs import Job, Unit
-from unsquash.errors import AudioReadError, OutputError, UnsquashError
+from unsquash.errors import AudioReadError, OutputError, UnsquashError, memory_errors
 from unsquash.options import RestoreOptions
 from unsquash.pipeline import FileAnalysis, FileRestoration, analyze_file, restore_file
 
@@ -201,14 +201,11 @@ def _failures(unit: Unit) -> Iterator[list[Outcome]]:
     """Turn what ends the work on a unit into outcomes of its jobs."""
     outcomes: list[Outcome] = []
     try:
-        yield outcomes
+        with memory_errors():
+            yield outcomes
         return
     except UnsquashError as error:
         failure = Failure(kind=type(error).__name__, message=str(error), hint=error.hint)
-    except MemoryError:
-        failure = Failure(
-            kind="MemoryError", message="out of memory", hint="restore fewer files at once with --jobs"
-        )
     except Exception as error:  # noqa: BLE001 (a fault on one file must not end the night for the others)
         message = f"{type(error).__name__}: {error}"
         failure = Failure(kind="Exception", message=message, trace=traceback.format_exc())
