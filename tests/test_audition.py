@@ -40,7 +40,7 @@ def samples_of(path):
 
 
 def test_the_preview_is_the_part_with_most_gain(burst, tmp_path):
-    options = dataclasses.replace(KNOWN, preview_s=2.0, level="keep", bit_depth="32f")
+    options = dataclasses.replace(KNOWN, preview=Position(value=2.0), level="keep", bit_depth="32f")
     report = restore_file(burst, tmp_path / "out.wav", options)
     assert report.start_s == pytest.approx(6.0, abs=0.51)
     assert report.end_s - report.start_s == pytest.approx(2.0)
@@ -53,12 +53,16 @@ def test_the_preview_is_the_part_with_most_gain(burst, tmp_path):
 
 @pytest.mark.parametrize("length_s", [10.0, 60.0])
 def test_a_preview_as_long_as_the_recording_is_the_recording(burst, tmp_path, length_s):
-    report = restore_file(burst, tmp_path / "out.wav", dataclasses.replace(KNOWN, preview_s=length_s))
+    report = restore_file(
+        burst, tmp_path / "out.wav", dataclasses.replace(KNOWN, preview=Position(value=length_s))
+    )
     assert (report.start_s, report.end_s) == (0.0, 10.0)
 
 
 def test_where_nothing_is_done_the_preview_is_the_middle(burst, tmp_path):
-    report = restore_file(burst, tmp_path / "out.wav", RestoreOptions(method="none", preview_s=2.0))
+    report = restore_file(
+        burst, tmp_path / "out.wav", RestoreOptions(method="none", preview=Position(value=2.0))
+    )
     assert (report.start_s, report.end_s) == (4.0, 6.0)
     assert np.array_equal(samples_of(tmp_path / "out.wav"), samples_of(burst)[:, 4 * RATE : 6 * RATE])
 
@@ -91,7 +95,7 @@ def test_a_dry_run_tells_the_part(burst, tmp_path):
     report = restore_file(
         burst,
         tmp_path / "out.wav",
-        dataclasses.replace(KNOWN, preview_s=2.0),
+        dataclasses.replace(KNOWN, preview=Position(value=2.0)),
         dry_run=True,
         ab=tmp_path / "ab",
     )
@@ -99,13 +103,18 @@ def test_a_dry_run_tells_the_part(burst, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["burst.wav"]
 
 
-@pytest.mark.parametrize("changes", [{"preview_s": 0.0}, {"preview_s": 2.0, "start": Position(value=1.0)}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"preview": Position(value=0.0)}, {"preview": Position(value=2.0), "start": Position(value=1.0)}],
+)
 def test_impossible_previews(changes):
     with pytest.raises(OptionError):
         dataclasses.replace(KNOWN, **changes)
 
 
-@pytest.mark.parametrize("changes", [{}, {"level": -20.0}, {"preview_s": 4.0}, {"bit_depth": "32f"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"level": -20.0}, {"preview": Position(value=4.0)}, {"bit_depth": "32f"}]
+)
 def test_before_and_after_are_equally_loud(burst, tmp_path, changes):
     options = dataclasses.replace(KNOWN, **changes)
     report = restore_file(burst, tmp_path / "out.wav", options, ab=tmp_path / "ab")

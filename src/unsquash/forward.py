@@ -21,7 +21,7 @@ from unsquash.audio import (
     wants_dither,
 )
 from unsquash.errors import OptionError
-from unsquash.options import BitDepth, Dither, LevelPolicy, Link
+from unsquash.options import BitDepth, Dither, LevelPolicy, Link, check_link, check_seed
 from unsquash.plan import describe_compressor
 from unsquash.rendering import Progress, Rendered, Rendering, render
 from unsquash.units import FloatArray, db_to_linear
@@ -54,6 +54,7 @@ class SquashOptions:
     def __post_init__(self) -> None:
         if not -60.0 <= self.drive_db <= 60.0:
             raise OptionError(f"drive {self.drive_db} dB is out of range", hint="give -60 to 60")
+        check_link(self.link)
 
     def compressor(self) -> CompressorParams | None:
         """Return the compressor asked for, if any.
@@ -108,6 +109,7 @@ def squash_file(
         InputError: the input or an option cannot be used.
         OutputError: the target exists or cannot be written.
     """
+    check_seed(seed)
     with open_audio(source) as audio:
         info = audio.info
         output_format = choose_format(info, target, container=None, bit_depth=bit_depth, frames=info.frames)

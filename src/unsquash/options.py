@@ -22,6 +22,8 @@ PROFILE_MODEL = "profile-small"
 PUBLISHED = "published"
 ESTIMATED_GAIN_CAP_DB = 12.0
 LUFS_RANGE = (-70.0, 0.0)
+_LATEST = 1e12
+_TIMES = "write 90, 1:30, 1:30.5 or 44100s (samples)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,10 @@ class Position:
 
     value: float
     unit: Literal["s", "samples"] = "s"
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.value <= _LATEST:
+            raise OptionError(f"{self.value:g} {self.unit} is not a time", hint=_TIMES)
 
     def in_samples(self, sample_rate: int) -> int:
         """Return the position in samples at `sample_rate` Hz."""
@@ -66,7 +72,7 @@ class RestoreOptions:
         input_format: what headerless samples are, such as `s16le:44100:2`; None: the header says it.
         apply_gain: a gain file; its gain is applied instead of any other, scaled by `strength`.
         undo: take that gain back.
-        preview_s: restore only the part of this length that gets the most gain.
+        preview: restore only the part of this length that gets the most gain.
     """
 
     method: Method = "auto"
@@ -92,14 +98,13 @@ class RestoreOptions:
     input_format: str | None = None
     apply_gain: Path | None = None
     undo: bool = False
-    preview_s: float | None = None
+    preview: Position | None = None
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, get_args(Method))
         _one_of("bit depth", self.bit_depth, get_args(BitDepth))
         _one_of("dither", self.dither, get_args(Dither))
-        if self.link is not None:
-            _one_of("link", self.link, get_args(Link))
+        check_link(self.link)
         if isinstance(self.level, str):
             _one_of("level", self.level, get_args(LevelPolicy))
         elif not LUFS_RANGE[0] <= self.level <= LUFS_RANGE[1]:
@@ -120,10 +125,11 @@ class RestoreOptions:
                 "the model-based method needs to know the compressor",
                 hint="name it with --profile (see 'unsquash presets list') or describe it with --set",
             )
+        check_seed(self.seed)
         self._check_saved_gain(described=described)
-        if self.preview_s is not None and not self.preview_s > 0.0:
-            raise OptionError(f"a preview of {self.preview_s} s is impossible", hint="give 30, for example")
-        if self.preview_s is not None and (self.start is not None or self.end is not None):
+        if self.preview == Position(value=0.0):
+            raise OptionError("a preview of nothing is impossible", hint="give 30, for example")
+        if self.preview is not None and (self.start is not None or self.end is not None):
             raise OptionError("a preview chooses its part itself", hint="leave --start and --end out")
         if self.method in ("neural", "none") and described:
             raise OptionError(
@@ -139,8 +145,11 @@ class RestoreOptions:
         Raises:
             OptionError: nothing lies in it.
         """
-        if self.preview_s is not None:
-            return 0, max(1, min(frames, round(self.preview_s * sample_rate)))
+        if self.preview is not None:
+            length = self.preview.in_samples(sample_rate)
+            if length == 0:
+                raise OptionError("a preview needs a sample at least", hint="give 30, for example")
+            return 0, min(frames, length)
         start = 0 if self.start is None else self.start.in_samples(sample_rate)
         stop = frames if self.end is None else min(frames, self.end.in_samples(sample_rate))
         if not 0 <= start < stop:
@@ -156,16 +165,44 @@ class RestoreOptions:
             raise OptionError("there is nothing to undo", hint="name the gain with --apply-gain FILE")
         if self.apply_gain is not None and (self.method != "auto" or described):
             raise OptionError("a saved gain needs no method", hint="leave --method, --profile and --set out")
-        is_partial = not (self.start is None and self.end is None and self.preview_s is None)
+        is_partial = not (self.start is None and self.end is None and self.preview is None)
         if self.undo and (is_partial or self.strength != 1.0 or self.max_gain_db is not None):
             raise OptionError(
                 "a gain is taken back as a whole", hint="leave --strength, --max-gain, --start and --end out"
             )
+        if self.undo and self.level not in ("auto", "keep"):
+            raise OptionError("with a gain its level is taken back, too", hint="leave --level out")
+
+
+def check_link(link: str | None) -> None:
+    """Refuse what is no way for channels to share a gain.
+
+    Raises:
+        OptionError: no such way is known.
+    """
+    if link is not None:
+        _one_of("link", link, get_args(Link))
+
+
+def check_seed(seed: int) -> int:
+    """Refuse what is no seed.
+
+    Raises:
+        OptionError: it is negative.
+    """
+    if seed < 0:
+        raise OptionError(f"{seed} is no seed", hint="give 0 or more")
+    return seed
 
 
 def _one_of(what: str, value: str, known: Iterable[str]) -> None:
     if value not in known:
         raise OptionError(f"no {what} is called '{value}'", hint="choose one of " + ", ".join(known))
+
+
+def is_position(text: str) -> bool:
+    """Return whether a word is written like a time."""
+    return re.fullmatch(r"\d+s|(\d+:){0,2}(\d+(\.\d+)?|\.\d+)", text) is not None
 
 
 def parse_position(text: str) -> Position:
@@ -177,14 +214,14 @@ def parse_position(text: str) -> Position:
         >>> parse_position("44100s")
         Position(value=44100.0, unit='samples')
     """
-    if re.fullmatch(r"\d+s", text):
+    if not is_position(text):
+        raise OptionError(f"'{text}' is not a time", hint=_TIMES)
+    if text.endswith("s"):
         return Position(value=float(text[:-1]), unit="samples")
-    if re.fullmatch(r"(\d+:){0,2}\d+(\.\d+)?", text):
-        value = 0.0
-        for part in text.split(":"):
-            value = value * 60.0 + float(part)
-        return Position(value=value)
-    raise OptionError(f"'{text}' is not a time", hint="write 90, 1:30, 1:30.5 or 44100s (samples)")
+    value = 0.0
+    for part in text.split(":"):
+        value = value * 60.0 + float(part)
+    return Position(value=value)
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, str]:

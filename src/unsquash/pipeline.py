@@ -161,8 +161,9 @@ def restore_file(
         if pair is not None and not dry_run:
             pair.check(overwrite=overwrite)
         diagnosis, plan, net = _decide(audio, options, progress)
-        if options.preview_s is not None:
-            part = most_squashed_part(audio, plan, diagnosis, options, net, options.preview_s)
+        if options.preview is not None:
+            length_s = (part[1] - part[0]) / audio.info.sample_rate
+            part = most_squashed_part(audio, plan, diagnosis, options, net, length_s)
         report = planned(source, target, audio.info, output_format, diagnosis, plan, part)
         if dry_run:
             return report

@@ -95,6 +95,12 @@ BAD_REQUESTS = [
     (("--start", "later"), 2, b"later"),
     (("--start", "2", "--end", "1"), 2, b"start"),
     (("--start", "99"), 2, b"start"),
+    (("--preview=inf",), 2, b"inf"),
+    (("--preview=-1",), 2, b"-1"),
+    (("--preview=0.000001",), 2, b"sample"),
+    (("--preview=" + 400 * "9",), 2, b"time"),
+    (("--seed", "-1", "--dither", "tpdf"), 2, b"-1"),
+    (("--undo", "--apply-gain", "a.gain", "--level", "-20"), 2, b"level"),
     (("--level", "loud"), 2, b"loud"),
     (("--level", "3"), 2, b"3"),
     (("--bit-depth", "12"), 2, b"12"),
@@ -117,6 +123,21 @@ def test_bad_requests(run, folder, tmp_path, flags, code, words):
 )
 def test_bad_outputs(run, folder, tmp_path, name, code):
     check(run("restore", folder / "good.wav", tmp_path / name, *KNOWN), code, b"")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [(("--seed", "-1", "--dither", "tpdf"), b"-1"), (("--link", "foo"), b"foo"), (("--limit", "1e9"), b"")],
+)
+def test_bad_requests_to_squash(run, folder, tmp_path, flags, words):
+    check(run("squash", folder / "good.wav", tmp_path / "out.wav", "--limit", "-1", *flags), 2, words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_seed_of_a_pair_is_checked(run, folder, tmp_path):
+    pair = ("--ab", tmp_path / "ab", "--blind", "--seed", "-1")
+    check(run("compare", folder / "good.wav", folder / "good.flac", *pair), 2, b"-1")
     assert list(tmp_path.iterdir()) == []
 
 

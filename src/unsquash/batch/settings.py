@@ -83,7 +83,7 @@ def preflight(options: RestoreOptions, *, album: bool) -> str | None:
         OptionError: the options contradict each other, or describe no compressor.
         ModelError: the weights cannot be used.
     """
-    parts = (options.start, options.end, options.preview_s)
+    parts = (options.start, options.end, options.preview)
     if album and any(part is not None for part in parts):
         raise OptionError(
             "a part of an album cannot be restored", hint="leave --start, --end and --preview out"

@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from unsquash.options import check_seed
+
 
 def _export(variable: str) -> Callable[[Any], Any]:
     """Make an option set an environment variable, so that worker processes see it too."""
@@ -59,7 +61,9 @@ BitDepth: TypeAlias = Annotated[
 Dither: TypeAlias = Annotated[
     str, typer.Option("--dither", metavar="auto|tpdf|none", help="TPDF dither when the depth is reduced.")
 ]
-Seed: TypeAlias = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the dither.")]
+Seed: TypeAlias = Annotated[
+    int, typer.Option("--seed", metavar="N", callback=check_seed, help="Seed of the dither.")
+]
 Overwrite: TypeAlias = Annotated[bool, typer.Option("-f", "--overwrite", help="Replace an existing output.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]

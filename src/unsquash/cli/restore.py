@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,12 +17,13 @@ from unsquash.options import (
     DEFAULT_MODEL,
     PUBLISHED,
     RestoreOptions,
+    is_position,
     parse_level,
     parse_position,
     parse_settings,
 )
 
-DEFAULT_PREVIEW_S = 30
+DEFAULT_PREVIEW = "30"
 
 
 def restore(
@@ -72,8 +72,8 @@ def restore(
     ] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="Restore up to here.")] = None,
     preview: Annotated[
-        float | None,
-        typer.Option("--preview", metavar="[SEC]", help="Restore only the most squashed 30 s, or SEC."),
+        str | None,
+        typer.Option("--preview", metavar="[TIME]", help="Restore only the most squashed 30 s, or so long."),
     ] = None,
     ab: flags.Ab = None,
     blind: flags.Blind = False,
@@ -150,7 +150,7 @@ def restore(
         input_format=input_format,
         apply_gain=apply_gain,
         undo=undo,
-        preview_s=preview,
+        preview=None if preview is None else parse_position(preview),
     )
     from unsquash.batch.expand import Selection
     from unsquash.batch.settings import BatchOptions
@@ -210,13 +210,12 @@ def restore(
 
 
 class RestoreCommand(TyperCommand):
-    """Lets `--preview` stand without its number."""
+    """Lets `--preview` stand without its length."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Give a bare `--preview` its default."""
         given = list(args)
         for place, word in enumerate(given):
-            following = given[place + 1 : place + 2]
-            if word == "--preview" and not re.fullmatch(r"\d+(\.\d+)?", "".join(following)):
-                given[place] = f"--preview={DEFAULT_PREVIEW_S}"
+            if word == "--preview" and not is_position("".join(given[place + 1 : place + 2])):
+                given[place] = f"--preview={DEFAULT_PREVIEW}"
         return super().parse_args(ctx, given)
