@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
@@ -39,7 +39,10 @@ def test_templates(naming, name):
     assert outputs(plan_jobs(found("a/1.wav"), Path("/out"), naming)) == [name]
 
 
-@pytest.mark.parametrize("template", ["{artist}.{ext}", "{stem", "{}", "{0}"])
+@pytest.mark.parametrize(
+    "template",
+    ["{artist}.{ext}", "{stem", "{}", "{0}", "{stem:d}", "{stem!x}", "{stem!r}", "{stem:>{dir}}"],
+)
 def test_templates_that_mean_nothing(template):
     with pytest.raises(OptionError):
         Naming(template=template)
@@ -49,6 +52,14 @@ def test_templates_that_mean_nothing(template):
 def test_outputs_stay_in_their_folder(template):
     with pytest.raises(OptionError, match="output folder"):
         Naming(template=template).name(PurePosixPath("a.wav"))
+
+
+@pytest.mark.parametrize("template", ["C:/x/{stem}", "C:{stem}", r"..\{stem}", r"\{stem}", r"\\x\y\{stem}"])
+def test_outputs_stay_in_their_folder_on_windows(template, monkeypatch):
+    monkeypatch.setattr("unsquash.batch.names._NATIVE_PATH", PureWindowsPath)
+    with pytest.raises(OptionError, match="within the output folder"):
+        Naming(template=template).name(PureWindowsPath("a.wav"))
+    assert Naming(template=r"b\{stem}").name(PureWindowsPath("a.wav")) == PurePosixPath("b/a")
 
 
 def test_braces_in_names_are_no_fields():

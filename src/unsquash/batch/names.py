@@ -12,6 +12,7 @@ from unsquash.errors import OptionError
 
 DEFAULT_TEMPLATE = "{dir}/{stem}{suffix}.{ext}"
 _FIELDS = ("dir", "stem", "suffix", "ext")
+_NATIVE_PATH = type(PurePath())  # on Windows drives and backslashes count, too
 _EXTENSION_OF_FORMAT = {"opus": "opus", "rf64": "wav"}
 
 
@@ -31,15 +32,16 @@ class Naming:
 
     def __post_init__(self) -> None:
         try:
-            used = [field for _, field, _, _ in string.Formatter().parse(self.template) if field is not None]
+            parts = [part[1:] for part in string.Formatter().parse(self.template) if part[1] is not None]
         except ValueError as error:
             raise OptionError(
                 f"the template '{self.template}' is malformed: {error}", hint=f"such as {DEFAULT_TEMPLATE}"
             ) from error
-        for field in used:
-            if field not in _FIELDS:
+        for field, spec, conversion in parts:
+            written = f"{field}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}"
+            if written not in _FIELDS:
                 known = ", ".join(f"{{{name}}}" for name in _FIELDS)
-                raise OptionError(f"templates know no '{{{field}}}'", hint=f"use {known}")
+                raise OptionError(f"templates know no '{{{written}}}'", hint=f"use {known}")
         if "/" in self.suffix:
             raise OptionError(f"the suffix '{self.suffix}' has a slash", hint="use --template for folders")
 
@@ -71,13 +73,13 @@ class Naming:
             ext = _EXTENSION_OF_FORMAT.get(self.container.lower(), self.container.lower())
         fields = {"dir": relative.parent.as_posix(), "stem": relative.stem, "suffix": self.suffix, "ext": ext}
         text = self.template.format_map(fields)
-        name = PurePosixPath(text if ext else text.removesuffix("."))
-        if name.is_absolute() or ".." in name.parts or name.name == "":
+        name = _NATIVE_PATH(text if ext else text.removesuffix("."))
+        if name.anchor or ".." in name.parts or name.name == "":
             raise OptionError(
                 f"the template makes '{name}', which is not within the output folder",
                 hint=f"such as {DEFAULT_TEMPLATE}",
             )
-        return name
+        return PurePosixPath(name.as_posix())
 
 
 def collision_key(path: PurePath) -> str:
