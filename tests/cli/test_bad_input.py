@@ -135,6 +135,21 @@ def test_bad_requests_to_squash(run, folder, tmp_path, flags, words):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("ends", [("good.wav", "-"), ("-", "out.wav"), ("good.wav", "out")])
+def test_squash_promises_nothing_that_it_has_not(run, folder, ends):
+    done = run("squash", *ends, "--limit", "-1", cwd=folder)
+    check(done, 2, b"")
+    assert b"--format" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["six.mp3", "six.opus", "six.ogg"])
+def test_a_format_that_cannot_hold_the_input(run, tmp_path, name):
+    source = tmp_path / "in.wav"
+    soundfile.write(source, np.zeros((4410, 6)), {"six.ogg": 384000}.get(name, 44100), "PCM_16")
+    check(run("restore", source, tmp_path / name, "--method", "none"), 2, b"cannot hold")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
+
+
 def test_a_seed_of_a_pair_is_checked(run, folder, tmp_path):
     pair = ("--ab", tmp_path / "ab", "--blind", "--seed", "-1")
     check(run("compare", folder / "good.wav", folder / "good.flac", *pair), 2, b"-1")

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import soundfile
 
 from unsquash.audio.formats import BYTES_PER_SAMPLE, AudioInfo, OutputFormat
-from unsquash.errors import OptionError, OutputError, UnsupportedAudioError
+from unsquash.errors import OptionError, OutputError
 
 BitDepth: TypeAlias = Literal["same", "16", "24", "32f"]
 
@@ -78,8 +78,7 @@ def choose_format(
         frames: length of the output in samples per channel; None: the source's.
 
     Raises:
-        OptionError: unknown format, a depth it cannot hold, or a size past its limit.
-        UnsupportedAudioError: it cannot hold this rate or channel count.
+        OptionError: unknown format, or a depth, rate, channel count or size that it cannot hold.
     """
     if bit_depth not in ("same", *_EXPLICIT_SUBTYPES):
         raise OptionError(f"no bit depth is called '{bit_depth}'", hint="choose same, 16, 24 or 32f")
@@ -117,7 +116,7 @@ def _format_name(target: Path | None, container: str | None) -> str:
         if by_extension is None:
             known = ", ".join(_EXTENSIONS)
             what = f"the extension '{suffix}'" if suffix else f"an output without extension ('{target.name}')"
-            raise OptionError(f"cannot tell a format from {what}", hint=f"use one of {known}, or --format")
+            raise OptionError(f"cannot tell a format from {what}", hint=f"let it end in one of {known}")
         return by_extension
     name = container.lower()
     if name not in _FORMAT_NAMES:
@@ -163,7 +162,7 @@ def _require_possible(chosen: OutputFormat, name: str) -> None:
     if limits is not None:
         rates_hz, channels, hint = limits
         if chosen.sample_rate not in rates_hz or chosen.channels > channels:
-            raise UnsupportedAudioError(
+            raise OptionError(
                 f"{name} cannot hold {chosen.channels} channels at {chosen.sample_rate} Hz", hint=hint
             )
     if not soundfile.check_format(chosen.container, chosen.subtype):

@@ -37,6 +37,8 @@ def squash(
     from unsquash import console
     from unsquash.forward import SquashOptions, squash_file
 
+    if "-" in (str(source), str(target)):
+        raise OptionError("squash works on files only", hint="unsquash squash IN.wav OUT.wav")
     options = SquashOptions(
         drive_db=drive,
         profile=profile,
