@@ -75,16 +75,55 @@ def test_a_set_is_published_or_a_file_or_none(tmp_path: Path) -> None:
     )
 
 
+SHORT = "name,threshold_dbfs,ratio,detector_attack_ms,detector_release_ms,detector_order"
+LONG = f"{SHORT},gain_attack_ms,gain_release_ms"
+
+
 @pytest.mark.parametrize(
-    "text",
-    ["", "name\nx\n", "name,threshold_dbfs,ratio,detector_attack_ms,detector_release_ms,gain_attack_ms,"
-     "gain_release_ms,detector_order\nx,loud,4,1,1,1,1,2\n"],
-)  # fmt: skip
-def test_a_file_that_is_no_set_is_refused(text: str, tmp_path: Path) -> None:
+    ("text", "said"),
+    [
+        ("", "no column 'name'"),
+        ("name\nx\n", "no column 'threshold_dbfs'"),
+        (f"{LONG}\n", "no profiles"),
+        (f"{LONG}\nx,loud,4,1,1,2,1,1\n", "threshold_dbfs of 'x' is 'loud'"),
+        (f"{LONG}\nx,-20,4,1,1,2,,90\n", "gain_attack_ms of 'x' is ''"),
+        (f"{LONG}\nx,-20,4,1\n", "detector_order of 'x' is ''"),
+        (f"{SHORT}\nx,-20,4,1,1,3\n", "detector_order of 'x' is 3"),
+        (f"{SHORT}\nx,-20,4,1,1,rms\n", "detector_order of 'x' is 'rms'"),
+        (f"{SHORT}\nx,-20,4,1,1,2\nx,-20,8,1,1,2\n", "line 3"),
+        (f"{SHORT}\n,-20,4,1,1,2\n", "line 2"),
+        (f"{SHORT}\nx,-20,0.5,1,1,2\n", "ratio is 0.5"),
+        ("\ud800", "UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_set_is_refused(text: str, said: str, tmp_path: Path) -> None:
     file = tmp_path / "bad.csv"
-    file.write_text(text)
-    with pytest.raises(OptionError, match=r"bad\.csv"):
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(OptionError, match=r"bad\.csv") as caught:
         load_profile_set(str(file))
+    assert said in str(caught.value)
+    assert caught.value.hint
+
+
+def test_a_file_without_gain_times_smooths_no_gain(tmp_path: Path) -> None:
+    file = tmp_path / "short.csv"
+    file.write_text(f"{SHORT}\nbus,-18,4,10,120,2\n", encoding="utf-8-sig")
+    assert load_profile_set(str(file))["bus"].smoothing == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "detector"), [("1", "peak"), (" 2", "rms"), ("2.0", "rms"), ("1.0", "peak")]
+)
+def test_the_order_of_the_detector_is_a_number(text: str, detector: str, tmp_path: Path) -> None:
+    file = tmp_path / "order.csv"
+    file.write_text(f"{SHORT}\nx,-18,4,10,120,{text}\n")
+    assert load_profile_set(str(file))["x"].detector == detector
+
+
+def test_a_file_that_cannot_be_opened_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="No such file") as caught:
+        load_profile_set(str(tmp_path / "absent.csv"))
+    assert caught.value.hint
 
 
 def test_a_threshold_above_full_scale_is_refused(tmp_path: Path) -> None:

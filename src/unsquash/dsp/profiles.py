@@ -13,10 +13,15 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from unsquash.dsp.compressor import CHOICES, CompressorParams
+from unsquash.dsp.compressor import CHOICES, CompressorParams, Detector
 from unsquash.errors import OptionError
 
 _SETS = ("five", "thirty")
+_COLUMNS = ("name", "threshold_dbfs", "ratio", "detector_attack_ms", "detector_release_ms", "detector_order")
+_HEADER = (
+    f"begin it with {','.join(_COLUMNS)} and, where the gain is smoothed, gain_attack_ms,gain_release_ms"
+)
+_DETECTORS: dict[float, Detector] = {1.0: "peak", 2.0: "rms"}
 
 # The programs' own default settings, or such as many use of one that has none. All follow the level only:
 # their gain is not smoothed again, or in a way that cannot be set.
@@ -171,13 +176,16 @@ def load_profile_set(name: str) -> dict[str, CompressorParams]:
             hint=f"Known are published, {', '.join(_SETS)} and none; or name a .csv file.",
         )
     try:
-        with path.open(encoding="utf-8", newline="") as table:
+        with path.open(encoding="utf-8-sig", newline="") as table:
             profiles = _read_rows(table)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         raise OptionError(
-            f"{path} is no set of profiles: {error!r}",
-            hint="Write it like profiles/five.csv: name,threshold_dbfs,ratio,detector_attack_ms,…",
+            f"the set of profiles '{path}' cannot be read: {error.strerror}", hint="check the path"
         ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise OptionError(f"'{path}' is no CSV in UTF-8: {error}", hint=_HEADER) from error
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}", hint=error.hint) from error
     if not profiles:
         raise OptionError(f"there are no profiles in {path}", hint="One row for each, under a header.")
     if above := [row for row, params in profiles.items() if params.threshold_db > 0.0]:
@@ -195,18 +203,37 @@ def _read_set(name: str) -> dict[str, CompressorParams]:
 
 
 def _read_rows(table: Iterable[str]) -> dict[str, CompressorParams]:
-    return {row["name"]: _read_row(row) for row in csv.DictReader(table)}
+    rows = csv.DictReader(table)
+    for column in _COLUMNS:
+        if column not in (rows.fieldnames or ()):
+            raise OptionError(f"there is no column '{column}'", hint=_HEADER)
+    profiles: dict[str, CompressorParams] = {}
+    for row in rows:
+        name = row["name"] or ""
+        if not name or name in profiles:
+            raise OptionError(f"line {rows.line_num} has no name of its own", hint="each profile needs one")
+        profiles[name] = _read_row(name, row)
+    return profiles
 
 
-def _read_row(row: Mapping[str, str]) -> CompressorParams:
-    smoothed = bool(row["gain_attack_ms"] or row["gain_release_ms"])
+def _read_row(name: str, row: Mapping[str, str | None]) -> CompressorParams:
+    smoothed = bool(row.get("gain_attack_ms") or row.get("gain_release_ms"))
+
+    def number(column: str) -> float:
+        return _number(f"{column} of '{name}'", row.get(column) or "")
+
+    order = number("detector_order")
+    if order not in _DETECTORS:
+        raise OptionError(
+            f"detector_order of '{name}' is {order:g}", hint="1 is peak detection, 2 is RMS detection"
+        )
     return CompressorParams(
-        threshold_db=float(row["threshold_dbfs"]),
-        ratio=float(row["ratio"]),
-        detector_attack_ms=float(row["detector_attack_ms"]),
-        detector_release_ms=float(row["detector_release_ms"]),
-        attack_ms=float(row["gain_attack_ms"]) if smoothed else 0.0,
-        release_ms=float(row["gain_release_ms"]) if smoothed else 0.0,
-        detector="rms" if row["detector_order"] == "2" else "peak",
+        threshold_db=number("threshold_dbfs"),
+        ratio=number("ratio"),
+        detector_attack_ms=number("detector_attack_ms"),
+        detector_release_ms=number("detector_release_ms"),
+        attack_ms=number("gain_attack_ms") if smoothed else 0.0,
+        release_ms=number("gain_release_ms") if smoothed else 0.0,
+        detector=_DETECTORS[order],
         smoothing="linear" if smoothed else "none",
     )
