@@ -24,6 +24,7 @@ from unsquash.audio import (
     check_separate,
     check_target,
     choose_format,
+    header_remarks,
     open_audio,
     parse_raw_format,
     spooled,
@@ -275,7 +276,10 @@ def _decide(
     judge = judge_for(net, options)
     suspects = suspects_of(options.device, options.profile_set) if is_left_open(options) else None
     diagnosis = analysis.analyze(source, net=judge, suspects=suspects, progress=progress)
-    return diagnosis, make_plan(diagnosis, options), net
+    plan = make_plan(diagnosis, options)
+    if options.input_format is not None and source.info.path is not None:
+        plan = replace(plan, warnings=plan.warnings + header_remarks(source.info.path))
+    return diagnosis, plan, net
 
 
 def raw_format(options: RestoreOptions) -> RawFormat | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unsquash.audio import open_audio, parse_raw_format
+from unsquash.audio import header_remarks, open_audio, parse_raw_format
 from unsquash.errors import AudioReadError, OptionError, UnsupportedAudioError
 
 ENCODINGS = {
@@ -78,3 +78,12 @@ def test_impossible_descriptions_and_contents(text, tmp_path):
         open_audio(tmp_path / "in", parse_raw_format(text)) as audio,
     ):
         audio.read()
+
+
+@pytest.mark.parametrize(
+    ("content", "is_told"),
+    [(b"RIFF\0\0", True), (b"fLaC", True), (b"OggS", True), (b"\0\0\0\0", False), (b"", False)],
+)
+def test_a_header_among_headerless_samples_is_told(content, is_told, tmp_path):
+    (tmp_path / "in").write_bytes(content)
+    assert bool(header_remarks(tmp_path / "in")) == is_told

@@ -153,6 +153,20 @@ class TestAnalyze:
         assert cli("analyze", "a.wav", "--jobs", "x").code == 2
 
 
+class TestHeaderless:
+    RAW = ("--input-format", "s16le:44100:2")
+
+    def test_a_header_that_becomes_samples_is_told(self, cli, files):
+        done = cli("restore", "a.wav", "out.wav", *KEPT, *self.RAW)
+        assert done.code == 0, done.err
+        assert "warning: it begins with RIFF" in done.err
+        assert "RIFF" in cli("analyze", "-", *QUICK, *self.RAW, stdin=(files / "a.wav").read_bytes()).out
+
+    def test_nothing_is_told_where_there_is_none(self, cli, files):
+        (files / "a.raw").write_bytes((files / "a.wav").read_bytes()[44:])
+        assert "begins with" not in cli("restore", "a.raw", "out.wav", *KEPT, *self.RAW).err
+
+
 class TestNames:
     @pytest.fixture
     def strange(self, files):

@@ -9,7 +9,7 @@ from unsquash.audio.encoding import wants_dither
 from unsquash.audio.formats import AudioInfo, OutputFormat
 from unsquash.audio.iff import complete_sizes, walk_chunks
 from unsquash.audio.pipes import open_pipe_writer, spooled
-from unsquash.audio.raw import RawFormat, headerless, parse_raw_format
+from unsquash.audio.raw import RawFormat, header_remarks, headerless, parse_raw_format
 from unsquash.audio.reader import ArraySource, AudioFile, AudioSource, open_audio
 from unsquash.audio.writer import Attachments, AudioWriter, open_writer
 
@@ -30,6 +30,7 @@ __all__ = [
     "choose_format",
     "complete_sizes",
     "copy_file",
+    "header_remarks",
     "headerless",
     "open_audio",
     "open_pipe_writer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from unsquash.audio.formats import BYTES_PER_SAMPLE, OutputFormat
@@ -18,6 +19,7 @@ _SUBTYPES = {
     "f32": "FLOAT",
     "f64": "DOUBLE",
 }
+_MAGICS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"caff", b"riff", b".snd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +83,12 @@ def headerless(output: OutputFormat) -> RawFormat | None:
 def frame_bytes(raw: RawFormat) -> int:
     """Return the bytes of one sample of all channels."""
     return raw.bytes_per_sample * raw.channels
+
+
+def header_remarks(path: Path) -> tuple[str, ...]:
+    """Return a warning where a file that was called headerless begins like one with a header."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic not in _MAGICS:
+        return ()
+    return (f"it begins with {magic.decode()} like a file with a header, which --input-format makes samples",)
