@@ -24,8 +24,8 @@ Left out on purpose, though other tools have it: `--in-place` (inputs are never 
 `--end`), `--report` (there are `--json` and `--csv`), `--preset` and a configuration file (an alias of the
 shell does that), `--chunk`, `--context`, `--overlap`, `--batch-size` and `--max-memory` (memory is constant,
 and no result may depend on such figures), `--precision` and `--no-deterministic` (there is one precision, and
-the same input gives the same output on the same device), `--revision` and `--trust-model` (models are known
-by their SHA-256, and no model file can run code).
+the same input gives the same output on the same device), `--revision` and `--trust-model` (fetched
+models are known by their SHA-256, and no model file can run code).
 """
 
 
