@@ -9,8 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from unsquash.errors import ModelError
+from unsquash.errors import ModelError, WeightsCorruptError
+from unsquash.nets.gain import GainNet, GainNetConfig
 from unsquash.weights import load_net
+from unsquash.weights.importing import convert_checkpoint
 from unsquash.weights.tensors import Stored, build, from_bytes, to_bytes
 
 GIANT = 2**62
@@ -113,6 +115,7 @@ LIES = {
     "blocks without end": lambda h: h["__metadata__"].update(
         config=h["__metadata__"]["config"].replace('"blocks": 3', '"blocks": 40')
     ),
+    "sizes deep": lambda h: h["__metadata__"].update(config="[" * 100_000),
     "not JSON": lambda h: "{" * 400,
     "deep JSON": lambda h: "[" * 100_000,
     "not UTF-8": lambda h: "\ud800".encode("utf-16", "surrogatepass").decode("latin-1"),
@@ -123,6 +126,31 @@ LIES = {
 @pytest.mark.parametrize("lie", LIES)
 def test_a_header_that_lies(tmp_path, tiny_bytes, lie):
     assert load(tmp_path / "a.safetensors", rewritten(tiny_bytes, LIES[lie])) is None
+
+
+@pytest.mark.parametrize("size", [40.0, float("nan"), float("inf"), True, None, "10", [10], [], {}])
+@pytest.mark.parametrize("name", ["sample_rate", "blocks", "hidden_channels"])
+def test_sizes_that_are_no_whole_numbers(tmp_path, tiny_bytes, name, size):
+    def change(header):
+        sizes = json.loads(header["__metadata__"]["config"])
+        header["__metadata__"]["config"] = json.dumps({**sizes, name: size})
+
+    assert load(tmp_path / "a.safetensors", rewritten(tiny_bytes, change)) is None
+
+
+@pytest.mark.parametrize("dilations", [3, [1, 2.0], [True], [[1]]])
+def test_lists_of_sizes_that_are_no_lists_of_whole_numbers(dilations):
+    config = json.loads(GainNetConfig().to_json())
+    config["fine_dilations_after"] = dilations
+    tensors = GainNet(GainNetConfig()).state_dict()
+    stored = Stored(network="gain", config_json=json.dumps(config), tensors=tensors)
+    with pytest.raises(WeightsCorruptError, match="crafted"):
+        build(stored, "crafted")
+
+
+def test_a_checkpoint_for_which_a_manifest_promises_no_whole_numbers(tiny, checkpoint):
+    with pytest.raises(WeightsCorruptError, match="crafted"):
+        convert_checkpoint(checkpoint, {**json.loads(tiny.config_json), "blocks": 3.0}, "crafted")
 
 
 def test_foreign_files(tmp_path):

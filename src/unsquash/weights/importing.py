@@ -95,12 +95,12 @@ def _stored_checkpoint(data: bytes, path: Path) -> Stored:
 
 
 def _delimiter(data: bytes, config: DelimiterConfig, name: str) -> Stored:
-    from unsquash.nets.delimiter import build_delimiter
     from unsquash.nets.published import published_tensors
 
-    tensors = published_tensors(_load_checkpoint(data, name))
-    build_delimiter(config.to_json(), tensors)
-    return Stored(network="delimiter", config_json=config.to_json(), tensors=tensors)
+    tensors = {key: item.detach() for key, item in published_tensors(_load_checkpoint(data, name)).items()}
+    stored = Stored(network="delimiter", config_json=config.to_json(), tensors=tensors)
+    build(stored, name)
+    return stored
 
 
 def _load_checkpoint(data: bytes, name: str) -> dict[str, Any]:

@@ -108,6 +108,8 @@ def build(stored: Stored, name: str) -> AnyNet:
         return _build(stored)
     except WeightsCorruptError as error:
         raise WeightsCorruptError(f"{name} cannot be used: {error}", hint=error.hint) from error
+    except (TypeError, ValueError) as error:  # lists where the network wants numbers, and the like
+        raise WeightsCorruptError(f"{name} cannot be used: its sizes fit no network", hint=_HINT) from error
 
 
 def _build(stored: Stored) -> AnyNet:
@@ -136,12 +138,13 @@ def _check_sizes(stored: Stored) -> None:
     elements = sum(tensor.numel() for tensor in stored.tensors.values())
     try:
         sizes = dict(json.loads(stored.config_json))
-        sizes.pop("sample_rate")
-        for size in sizes.values():
-            many = isinstance(size, list) and len(size) > len(stored.tensors)
-            if many or max(size if isinstance(size, list) else [size]) ** 2 > elements:
-                raise ValueError("its sizes are not those of its tensors")
-    except (ValueError, TypeError, KeyError) as error:
+        sample_rate = sizes.pop("sample_rate")
+        listed = [size if isinstance(size, list) else [size] for size in sizes.values()]
+        if any(type(number) is not int for numbers in ([sample_rate], *listed) for number in numbers):
+            raise ValueError("its sizes are not whole numbers")
+        if any(len(numbers) > len(stored.tensors) or max(numbers) ** 2 > elements for numbers in listed):
+            raise ValueError("its sizes are not those of its tensors")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise WeightsCorruptError(f"not a network's configuration: {error}", hint=_HINT) from error
 
 
