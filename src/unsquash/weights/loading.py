@@ -50,14 +50,23 @@ def load_profile_net(model: str) -> ProfileNet:
 
 
 def _any_net(model: str) -> AnyNet:
+    path = _path_of(model)
+    data = obtain(find_entry(model)) if path is None else _read(path)
+    return _network(data, model)
+
+
+def _path_of(model: str) -> Path | None:
+    """Return where weights lie; None if they are called by a name.
+
+    Raises:
+        WeightsCorruptError: they are of a kind that has to be imported first.
+    """
     path = Path(model)
-    if path.suffix == ".safetensors":
-        return _network(_read(path), str(path))
     if path.suffix in (".pth", ".pt", ".ckpt", ".bin"):
         raise WeightsCorruptError(
             f"{path} is not a .safetensors file", hint=f"bring it in once with: unsquash models import {path}"
         )
-    return _network(obtain(find_entry(model)), model)
+    return path if path.suffix == ".safetensors" else None
 
 
 def load_gain_net(model: str) -> GainNet:
@@ -84,11 +93,10 @@ def digest_of(model: str) -> str:
     Raises:
         UnknownModelError: no such name.
         WeightsUnavailableError: no such file.
+        WeightsCorruptError: it is of a kind that has to be imported first.
     """
-    path = Path(model)
-    if path.suffix == ".safetensors":
-        return hashlib.sha256(_read(path)).hexdigest()
-    return find_entry(model).sha256
+    path = _path_of(model)
+    return find_entry(model).sha256 if path is None else hashlib.sha256(_read(path)).hexdigest()
 
 
 def _network(data: bytes, name: str) -> AnyNet:
