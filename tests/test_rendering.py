@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import unsquash
 from unsquash.analysis.levels import Levels
 from unsquash.audio import OutputFormat
 from unsquash.errors import OutputError
@@ -90,3 +91,21 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path):
 def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path):
     with pytest.raises(OutputError):
         render(iter([np.zeros((1, 10))]), rendering(tmp_path / "absent" / "out.wav"), frames=10)
+
+
+@pytest.mark.parametrize(
+    ("subtype", "name", "options", "is_told"),
+    [
+        ("PCM_32", "out.flac", unsquash.RestoreOptions(method="none"), True),
+        ("PCM_32", "out.wav", unsquash.RestoreOptions(method="none"), False),
+        ("PCM_32", "out.flac", unsquash.RestoreOptions(method="none", bit_depth="24"), False),
+        ("PCM_16", "out.flac", unsquash.RestoreOptions(method="none"), False),
+    ],
+)
+def test_bits_that_a_format_has_no_room_for_are_not_lost_in_silence(
+    tmp_path, subtype, name, options, is_told
+):
+    source = tmp_path / "in.wav"
+    soundfile.write(source, np.random.default_rng(0).uniform(-0.5, 0.5, 4410), 44100, subtype)
+    report = unsquash.restore_file(source, tmp_path / name, options)
+    assert any("32 bits" in warning for warning in report.warnings) is is_told

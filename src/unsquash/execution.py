@@ -185,6 +185,11 @@ def _write(work: Work) -> Done:
     warnings = work.plan.warnings
     if work.save_gain is not None and not work.plan.stages:
         warnings += ("nothing was changed, so there is no gain to save",)
+    if work.output_format.rounds(work.audio.info):
+        depth = work.audio.info.bit_depth
+        warnings += (
+            f"{work.output_format.container} cannot hold the input's {depth} bits: they are rounded",
+        )
     holds = work.output_format.holds_as_is(work.audio.info)
     if not work.changed and work.is_whole and holds and isinstance(work.target, Path):
         levels = work.diagnosis.levels

@@ -43,7 +43,7 @@ class GainRecord:
         restored_sha256: of the samples of the output; empty where it went into a pipe.
         squashed_subtype: sample type of the input's file, as libsndfile names it.
         level_gain_db: the constant gain that followed.
-        method: `model` or `neural`.
+        method: of the plan that found the gain, such as `model` or `neural`.
         version: of unsquash.
     """
 

@@ -110,6 +110,12 @@ class OutputFormat:
         """Bits of an integer sample; None for float and lossy formats."""
         return _INTEGER_DEPTHS.get(self.subtype)
 
+    def rounds(self, info: AudioInfo) -> bool:
+        """Return whether samples lose bits that nobody asked to lose: the format has no room for them."""
+        if self.bit_depth is None or info.bit_depth is None or self.depth_was_asked:
+            return False
+        return self.bit_depth < info.bit_depth
+
     def holds_as_is(self, info: AudioInfo) -> bool:
         """Return whether a copy of the source's file is what was asked for: no conversion is needed.
 

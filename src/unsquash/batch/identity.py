@@ -11,7 +11,7 @@ from unsquash.errors import AudioReadError
 from unsquash.options import RestoreOptions
 
 _READ_BYTES = 2**20
-_NO_EFFECT = ("device",)
+_NO_EFFECT = ("device",)  # but for the last digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
