@@ -457,3 +457,19 @@ def test_what_a_very_high_ratio_never_lets_through_is_refused_for_what_it_is(rat
     )
     with pytest.raises(InversionError, match="more than 120 dB louder"):
         invert(np.array([[0.5]]), RATE, params)
+
+
+def test_silence_that_an_expander_left_needs_no_gain() -> None:
+    params = CompressorParams(
+        threshold_db=-30.0,
+        ratio=2.0,
+        detector_attack_ms=1.0,
+        detector_release_ms=20.0,
+        smoothing="none",
+        mode="expand",
+    )
+    x = np.zeros((1, RATE // 2))
+    x[0, : RATE // 10] = 0.5 * np.sin(np.arange(RATE // 10) / 10)
+    undone = invert(compress(x, RATE, params).samples, RATE, params)
+    np.testing.assert_allclose(undone.samples, x, atol=1e-12)
+    assert float(undone.gain_db[:, RATE // 10 :].max()) == 0.0

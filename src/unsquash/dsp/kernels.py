@@ -207,7 +207,7 @@ def general(
             a = 0.0
             u, s, f, g, weight, share, bend = step(0.0, u, s, k)
             h = 1.0 / max(g, 1e-15)
-        gain[n] = 1.0 / h
+        gain[n] = 1.0 / h if y > 0.0 or k.expand == 0.0 else 1.0  # silence needs no gain
         if k.expand != 0.0:
             # d ln x = −d ln g carries the error from gain to detector and back, within the sample and on.
             coupling = k.order * weight * share * bend
