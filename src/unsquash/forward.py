@@ -21,7 +21,7 @@ from unsquash.audio import (
     wants_dither,
 )
 from unsquash.errors import OptionError
-from unsquash.options import BitDepth, Dither, LevelPolicy, Link, check_link, check_seed
+from unsquash.options import BitDepth, Dither, LevelPolicy, Link, check_level, check_link, check_seed
 from unsquash.plan import describe_compressor
 from unsquash.rendering import Progress, Rendered, Rendering, render
 from unsquash.units import FloatArray, db_to_linear
@@ -110,6 +110,7 @@ def squash_file(
         OutputError: the target exists or cannot be written.
     """
     check_seed(seed)
+    check_level(level)
     with open_audio(source) as audio:
         info = audio.info
         output_format = choose_format(info, target, container=None, bit_depth=bit_depth, frames=info.frames)

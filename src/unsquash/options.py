@@ -105,12 +105,7 @@ class RestoreOptions:
         _one_of("bit depth", self.bit_depth, get_args(BitDepth))
         _one_of("dither", self.dither, get_args(Dither))
         check_link(self.link)
-        if isinstance(self.level, str):
-            _one_of("level", self.level, get_args(LevelPolicy))
-        elif not LUFS_RANGE[0] <= self.level <= LUFS_RANGE[1]:
-            raise OptionError(
-                f"level {self.level} LUFS is out of range", hint="give -70 to 0, such as --level -14"
-            )
+        check_level(self.level)
         if not 0.0 <= self.strength <= 1.0:
             raise OptionError(
                 f"strength {self.strength} is out of range", hint="0 leaves the file as it is, 1 is full"
@@ -172,6 +167,18 @@ class RestoreOptions:
             )
         if self.undo and self.level not in ("auto", "keep"):
             raise OptionError("with a gain its level is taken back, too", hint="leave --level out")
+
+
+def check_level(level: LevelPolicy | float) -> None:
+    """Refuse a level that is none.
+
+    Raises:
+        OptionError: no policy is called so, or the loudness is out of range.
+    """
+    if isinstance(level, str):
+        _one_of("level", level, get_args(LevelPolicy))
+    elif not LUFS_RANGE[0] <= level <= LUFS_RANGE[1]:
+        raise OptionError(f"level {level} LUFS is out of range", hint="give -70 to 0, such as --level -14")
 
 
 def check_link(link: str | None) -> None:

@@ -128,7 +128,8 @@ def restored_blocks(
     """Yield the restored samples from `start` to `stop`; `observe` sees each block's gain first.
 
     The stages run from where their result no longer depends on what came before: the beginning for an
-    engine with memory, one context earlier on the same chunk grid for one without.
+    engine with memory, one context earlier on the same chunk grid for one without. (Declipping counts its
+    blocks from there on, which moves what it fills in by a few thousandths of a decibel.)
     """
     if not plan.stages:
         yield from source.blocks(start, stop)

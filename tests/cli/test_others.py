@@ -118,3 +118,10 @@ def test_presets_models_and_doctor(run):
     assert health["models"]["gain-small"] == "intact"
     assert "cpu" in health["devices"]
     assert b"libsndfile" in run("doctor").stdout
+
+
+def test_a_level_that_is_none_is_refused_before_any_work(run, song_wav, tmp_path):
+    done = run("squash", song_wav, tmp_path / "out.wav", "--drive", "6", "--limit", "-1", "--level", "99")
+    assert done.returncode == 2
+    assert b"out of range" in done.stderr
+    assert not (tmp_path / "out.wav").exists()

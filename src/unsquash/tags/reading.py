@@ -45,6 +45,8 @@ def read_tags(path: Path, container: str, subtype: str, walk: Walk, room_bytes: 
         walk: finds chunks.
         room_bytes: how much of them is taken.
     """
+    if container == "RAW":
+        return Tags(family="none")
     if container in CHUNKED or container == "W64":
         return _from_chunks(path, CHUNKED.get(container, "RIFF"), walk, room_bytes)
     if not has_mutagen():
