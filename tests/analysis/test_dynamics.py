@@ -10,6 +10,7 @@ import torch
 from unsquash.analysis import dynamics, fitting, identification
 from unsquash.analysis.diagnosis import analyze
 from unsquash.analysis.dynamics import (
+    ARTIFICIAL_LOG_ODDS,
     MOST_SUPPORT,
     SQUASHED_PROBABILITY,
     WINDOW_S,
@@ -289,3 +290,43 @@ def test_a_peak_whose_inverse_is_no_number_is_heard_as_faint(net: GainNet) -> No
     found = survey(ArraySource(samples, 44_100), 1e-310, net)
     assert np.isfinite(1.0 / found.hearing.peak)
     assert np.isfinite(found.hearing.conditioning).all()
+
+
+def test_what_is_no_music_is_left_alone_however_squashed_it_looks(
+    net: GainNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sure = with_judgement(net, 9.0, -1.0)
+    monkeypatch.setattr(dynamics, "NOTICEABLE_DEVIATION_DB", 0.0)
+
+    def heard(artificial: float) -> dynamics.Survey:
+        last = sure.judge.artificial_layers[2]
+        with torch.no_grad():
+            last.weight.zero_()
+            last.bias.fill_(artificial)
+        return survey(source_of(10), 0.5, sure)
+
+    music, tones = heard(ARTIFICIAL_LOG_ODDS - 0.5), heard(ARTIFICIAL_LOG_ODDS + 0.5)
+    assert not music.is_artificial
+    assert music.dynamics().verdict == "compressed"
+    assert tones.is_artificial
+    assert tones.dynamics(MOST_SUPPORT).verdict == "none"
+    assert tones.dynamics().confidence >= 0.5
+    assert not tones.may_be_compressed
+
+
+@pytest.mark.parametrize(("known", "is_believed"), [(0.95, True), (0.85, False)])
+def test_in_what_is_no_music_only_a_name_beyond_doubt_is_believed(
+    net: GainNet, monkeypatch: pytest.MonkeyPatch, known: float, is_believed: bool
+) -> None:
+    params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    named = Identification(profile="mine", probability=known, squashed=known, known=known, params=params)
+    assert named.is_usable
+    monkeypatch.setattr(identification, "seek", lambda *_: named)
+    tones = with_judgement(net, 9.0, -5.0)
+    torch.nn.init.constant_(tones.judge.artificial_layers[2].bias, 5.0)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={"mine": params})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    found = analyze(ArraySource(samples, 8_000), net=tones, suspects=suspects)
+    assert found.dynamics is not None
+    assert found.dynamics.verdict == "none"
+    assert found.identification == (named if is_believed else None)

@@ -11,6 +11,7 @@ from unsquash.nets.judge import (
     Assessment,
     Judge,
     file_statistics,
+    join,
     judgement_of,
     perceptron,
 )
@@ -98,7 +99,7 @@ def test_what_the_network_says_of_the_file_is_heard() -> None:
 def test_members_side_by_side_answer_with_their_mean() -> None:
     torch.manual_seed(0)
     judge, members = Judge(), [perceptron(HIDDEN) for _ in range(MEMBERS)]
-    judge.join(members)
+    join(judge.layers, members)
     statistics = torch.randn(7, STATISTICS)
     with torch.no_grad():
         joined = judge(statistics)
@@ -107,3 +108,15 @@ def test_members_side_by_side_answer_with_their_mean() -> None:
     assert torch.allclose(joined.limited, mean.limited, atol=1e-6)
     assert torch.allclose(joined.amount, mean.amount, atol=1e-6)
     assert float(joined.squashed.std()) > 0.0
+
+
+def test_what_is_artificial_is_asked_of_members_of_their_own() -> None:
+    torch.manual_seed(0)
+    judge, members = Judge(), [perceptron(HIDDEN, 1) for _ in range(MEMBERS)]
+    statistics = torch.randn(7, STATISTICS)
+    with torch.no_grad():
+        before = judge(statistics).squashed
+        join(judge.artificial_layers, members)
+        mean = torch.stack([member(statistics)[:, 0] for member in members]).mean(0)
+        assert torch.allclose(judge.artificial(statistics), mean, atol=1e-6)
+        assert torch.equal(judge(statistics).squashed, before)

@@ -105,7 +105,7 @@ def test_squashed_is_the_original_times_the_gain(
 def test_a_hard_clipper_at_the_end_is_left_to_the_declipper(
     music: Float64Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(degrade_module, "_draw_chain", lambda rng, plugin_share: ("hard clip",))
+    monkeypatch.setattr(degrade_module, "_draw_chain", lambda *_: ("hard clip",))
     example = degrade(music, np.random.default_rng(0), plugin_share=0.0)
     assert example.kind == "none"
     np.testing.assert_array_equal(example.gain, 1.0)

@@ -103,6 +103,9 @@ def _searched(
     with operations_in(1):
         listeners = listen(source, suspects.net)
         identification = seek(source, listeners, suspects.known)
+        if seen.is_artificial:
+            beyond_doubt = identification is not None and identification.is_beyond_doubt
+            return replace(found, identification=identification if beyond_doubt else None)
         log_odds = 0.0 if identification is None else identification.log_odds
         dynamics, fitted = seen.dynamics(log_odds), None
         if identification is not None and identification.is_usable:

@@ -27,6 +27,9 @@ SQUASHED_PROBABILITY = 0.99
 NOTICEABLE_DEVIATION_DB = 0.3
 """Below either a file is left alone; calibrated on artists the network never heard, see docs/training.md."""
 
+ARTIFICIAL_LOG_ODDS = -1.1
+"""From here on a file is taken for tones, clicks or noise as they were made, and left alone."""
+
 FAINTEST = 1e-300
 """A peak whose inverse is still a number."""
 
@@ -77,16 +80,23 @@ class Survey:
     Attributes:
         squashed_log_odds: that something noticeable was done to the file.
         looks_limited: rather than compressed.
+        artificial_log_odds: that it is no music or speech at all, but sounds that nobody played or squashed.
         mean_db, maximum_db, deviation_db: of the estimate, ≥ 0.
         hearing: what the neural engine needs.
     """
 
     squashed_log_odds: float
     looks_limited: bool
+    artificial_log_odds: float
     mean_db: float
     maximum_db: float
     deviation_db: float
     hearing: Hearing
+
+    @property
+    def is_artificial(self) -> bool:
+        """Whether what the networks know of music says nothing about this file."""
+        return self.artificial_log_odds >= ARTIFICIAL_LOG_ODDS
 
     @property
     def may_be_compressed(self) -> bool:
@@ -102,6 +112,8 @@ class Survey:
         """
         support = min(max(compressor_log_odds, 0.0), MOST_SUPPORT)
         squashed = float(1.0 / (1.0 + np.exp(-self.squashed_log_odds - support)))
+        if self.is_artificial:
+            squashed = min(squashed, 0.5)
         verdict: Verdict = "none"
         confidence = 1.0 - squashed
         if squashed >= SQUASHED_PROBABILITY and self.deviation_db >= NOTICEABLE_DEVIATION_DB:
@@ -145,13 +157,14 @@ def survey(source: AudioSource, peak: float, net: GainNet) -> Survey:
         conditioning = net.pool(torch.stack([sums for _, sums in pieces]).sum(dim=0)).float().to(device)
         curves = list(in_order(estimated, features, at_once))
         statistics = net.statistics(torch.cat(features, dim=2), torch.cat(curves, dim=1), conditioning)
-        judgement = net.judge(statistics)
+        judgement, artificial = net.judge(statistics), net.judge.artificial(statistics)
     amount = float(judgement.amount[0])
     deviation_db, mean_db, _, _, maximum_db = (amount * (statistics[0, :5].exp() - 0.05)).tolist()
     hearing = Hearing(peak=peak, conditioning=conditioning[0].cpu().numpy().astype(np.float64), amount=amount)
     return Survey(
         squashed_log_odds=float(judgement.squashed[0]),
         looks_limited=bool(judgement.limited[0] > 0.0),
+        artificial_log_odds=float(artificial[0]),
         mean_db=max(0.0, mean_db),
         maximum_db=max(0.0, maximum_db),
         deviation_db=max(0.0, deviation_db),

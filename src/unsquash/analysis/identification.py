@@ -39,6 +39,9 @@ SEARCHED_FROM = 5.0
 KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.8, 0.96
 """From here on a known compressor is taken for granted, at its own level or with the level changed since."""
 
+BEYOND_DOUBT = 0.9
+"""The same for a recording that is neither music nor speech."""
+
 FARTHEST_OFFSET_DB = 12.0
 """So much of a change is believed."""
 
@@ -110,6 +113,11 @@ class Identification:
     def is_usable(self) -> bool:
         """Whether a known compressor is sure and its inverse stable, so that nothing else need be tried."""
         return self.is_sure and self.invertible
+
+    @property
+    def is_beyond_doubt(self) -> bool:
+        """Whether a known compressor can be believed in even where a recording is no music."""
+        return self.is_usable and self.known >= BEYOND_DOUBT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ BLOCK_SUBFRAMES = 16
 HIDDEN, MEMBERS = 32, 8
 _LEAST_LOG_AMOUNT, _MOST_LOG_AMOUNT = -3.0, 1.5
 AMOUNT_OUTPUT = 2
+_UNFITTED_LOGIT = -9.0
 _PEAK_TRACK, _RMS_TRACK = 0, 1
 
 
@@ -40,13 +41,16 @@ class Judgement:
     amount: torch.Tensor
 
 
-def perceptron(hidden: int) -> nn.Sequential:
+def perceptron(hidden: int, outputs: int = 3) -> nn.Sequential:
     """Make a small perceptron: what a judge is made of."""
-    return nn.Sequential(nn.Linear(STATISTICS, hidden), nn.ReLU(), nn.Linear(hidden, 3))
+    return nn.Sequential(nn.Linear(STATISTICS, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
 class Judge(nn.Module):
-    """`MEMBERS` small perceptrons on standardized inputs, side by side in a wide one: their mean is taken."""
+    """`MEMBERS` small perceptrons on standardized inputs, side by side in a wide one: their mean is taken.
+
+    As many others say whether there is anything to judge: whether it sounds like no music at all.
+    """
 
     centre: torch.Tensor
     spread: torch.Tensor
@@ -56,6 +60,9 @@ class Judge(nn.Module):
         self.register_buffer("centre", torch.zeros(STATISTICS))
         self.register_buffer("spread", torch.ones(STATISTICS))
         self.layers = perceptron(MEMBERS * HIDDEN)
+        self.artificial_layers = perceptron(MEMBERS * HIDDEN, 1)
+        for parameter in self.artificial_layers[-1].parameters():  # until fitted, nothing sounds artificial
+            nn.init.constant_(parameter, 0.0 if parameter.ndim > 1 else _UNFITTED_LOGIT)
 
     def forward(self, statistics: torch.Tensor) -> Judgement:
         """Judge files by the statistics of their estimates.
@@ -65,22 +72,31 @@ class Judge(nn.Module):
         """
         return judgement_of(self.layers(self.standardized(statistics)))
 
+    def artificial(self, statistics: torch.Tensor) -> torch.Tensor:
+        """Say whether files are tones, clicks or noise that nobody played, as they were made.
+
+        Shape:
+            statistics: `(B, STATISTICS)`; result: logits, `(B,)`.
+        """
+        return torch.as_tensor(self.artificial_layers(self.standardized(statistics)))[:, 0]
+
     def standardized(self, statistics: torch.Tensor) -> torch.Tensor:
         """Bring statistics to mean 0 and spread 1."""
         return ((statistics - self.centre) / self.spread).clamp(-6.0, 6.0)
 
-    @torch.no_grad()
-    def join(self, members: Sequence[nn.Sequential]) -> None:
-        """Become the mean of `MEMBERS` perceptrons of `HIDDEN` units."""
-        state = [member.state_dict() for member in members]
-        self.layers.load_state_dict(
-            {
-                "0.weight": torch.cat([one["0.weight"] for one in state]),
-                "0.bias": torch.cat([one["0.bias"] for one in state]),
-                "2.weight": torch.cat([one["2.weight"] for one in state], dim=1) / len(state),
-                "2.bias": torch.stack([one["2.bias"] for one in state]).mean(0),
-            }
-        )
+
+@torch.no_grad()
+def join(wide: nn.Sequential, members: Sequence[nn.Sequential]) -> None:
+    """Let a wide perceptron become the mean of `MEMBERS` of `HIDDEN` units."""
+    state = [member.state_dict() for member in members]
+    wide.load_state_dict(
+        {
+            "0.weight": torch.cat([one["0.weight"] for one in state]),
+            "0.bias": torch.cat([one["0.bias"] for one in state]),
+            "2.weight": torch.cat([one["2.weight"] for one in state], dim=1) / len(state),
+            "2.bias": torch.stack([one["2.bias"] for one in state]).mean(0),
+        }
+    )
 
 
 def judgement_of(outputs: torch.Tensor) -> Judgement:

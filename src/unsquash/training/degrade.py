@@ -16,6 +16,8 @@ from typing import Literal
 import numpy as np
 import scipy.ndimage
 
+from unsquash.dsp.compressor import compress
+from unsquash.dsp.profiles import load_profile_set
 from unsquash.training import codecs, processors
 from unsquash.training.corpus import SAMPLE_RATE
 from unsquash.units import Float64Array
@@ -44,13 +46,22 @@ class Example:
     chain: tuple[str, ...]
 
 
-def degrade(original: Float64Array, rng: np.random.Generator, *, plugin_share: float = 0.06) -> Example:
+def degrade(
+    original: Float64Array,
+    rng: np.random.Generator,
+    *,
+    plugin_share: float = 0.06,
+    untouched_share: float = UNTOUCHED_SHARE,
+) -> Example:
     """Squash an excerpt as a record might have been squashed, or leave it alone.
 
-    Shape:
-        original: `(2, T)`, peak at ±1.
+    Args:
+        original: shape `(2, T)`, peak at ±1.
+        rng: what to draw from.
+        plugin_share: of the excerpts, that real plug-ins squash.
+        untouched_share: of the excerpts, that are left alone.
     """
-    names = _draw_chain(rng, plugin_share)
+    names = _draw_chain(rng, plugin_share, untouched_share)
     signal, gain = original, np.ones_like(original)
     spread = {"limited": 0.0, "compressed": 0.0}
     for position, name in enumerate(names, start=1):
@@ -69,6 +80,25 @@ def degrade(original: Float64Array, rng: np.random.Generator, *, plugin_share: f
     return Example(original=original, squashed=squashed, gain=gain, kind=kind, chain=names)
 
 
+def squash_by_profile(original: Float64Array, rng: np.random.Generator) -> Example:
+    """Squash an excerpt by one of the published compressors, some of which leave little of its dynamics.
+
+    Shape:
+        original: `(2, T)`, peak at ±1.
+    """
+    profiles = load_profile_set("published")
+    name = list(profiles)[int(rng.integers(len(profiles)))]
+    squashed = compress(original * 10.0 ** (rng.uniform(-6.0, 0.0) / 20.0), SAMPLE_RATE, profiles[name])
+    moved = reduction_deviation_db(original, squashed.gain) >= NOTICEABLE_DB
+    return Example(
+        original=original,
+        squashed=_finish(squashed.samples, rng),
+        gain=np.broadcast_to(squashed.gain, original.shape),
+        kind="compressed" if moved else "none",
+        chain=(name,),
+    )
+
+
 NOTICEABLE_DB = 0.15
 """Energy-weighted deviation of the gain under which nothing was done: about 35 dB of SI-SDR."""
 
@@ -77,8 +107,9 @@ def reduction_deviation_db(original: Float64Array, gain: Float64Array) -> float:
     """Compute how far the gain strays from its mean, weighted with the original's energy, in dB."""
     weight = np.square(original[:, ::16])
     reduction_db = 20.0 * np.log10(np.maximum(gain[:, ::16], 1e-4))
-    mean = (weight * reduction_db).sum() / weight.sum()
-    return float(np.sqrt((weight * np.square(reduction_db - mean)).sum() / weight.sum()))
+    total = max(float(weight.sum()), 1e-30)  # of clicks all samples that are looked at may be silent
+    mean = (weight * reduction_db).sum() / total
+    return float(np.sqrt((weight * np.square(reduction_db - mean)).sum() / total))
 
 
 def fitted_gain(before: Float64Array, after: Float64Array) -> Float64Array:
@@ -104,11 +135,11 @@ def _gain_between(before: Float64Array, after: Float64Array, *, exact: bool) -> 
     return gain
 
 
-def _draw_chain(rng: np.random.Generator, plugin_share: float) -> tuple[str, ...]:
+def _draw_chain(rng: np.random.Generator, plugin_share: float, untouched_share: float) -> tuple[str, ...]:
     kind = rng.random()
-    if kind < UNTOUCHED_SHARE:
+    if kind < untouched_share:
         return ()
-    if kind < UNTOUCHED_SHARE + plugin_share:
+    if kind < untouched_share + plugin_share:
         return (str(rng.choice(["limiter plugin", "compressor plugin"])),)
     names = []
     if rng.random() < 0.42:

@@ -10,10 +10,11 @@ import contextlib
 import multiprocessing
 import os
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -56,14 +57,24 @@ class NetExample:
     amount_db: npt.NDArray[np.float32]
 
 
-def make_example(mixer: Mixer, rng: np.random.Generator, plugin_share: float) -> Example:
-    """Draw an original and degrade it; the processors have settled before the excerpt begins."""
+class Originals(Protocol):
+    """What draws originals: a `Mixer`, or a `Synthesizer`."""
+
+    def draw(self, length: int, rng: np.random.Generator) -> Float64Array:
+        """Draw an original with a peak of ±1, shape `(2, length)`."""
+
+
+Squash: TypeAlias = Callable[[Float64Array, np.random.Generator], Example]
+
+
+def make_example(originals: Originals, squash: Squash, rng: np.random.Generator) -> Example:
+    """Draw an original and squash it; the processors have settled before the excerpt begins."""
     inside = slice(LEAD_IN_SAMPLES, LEAD_IN_SAMPLES + EXCERPT_SAMPLES)
     silent = True
     while silent:
-        original = mixer.draw(LEAD_IN_SAMPLES + EXCERPT_SAMPLES + TAIL_SAMPLES, rng)
+        original = originals.draw(LEAD_IN_SAMPLES + EXCERPT_SAMPLES + TAIL_SAMPLES, rng)
         silent = float(np.square(original[:, inside]).mean()) < SILENCE_POWER
-    example = degrade(original, rng, plugin_share=plugin_share)
+    example = squash(original, rng)
     return Example(
         original=example.original[:, inside],
         squashed=example.squashed[:, inside],
@@ -97,13 +108,13 @@ def to_control_rate(example: Example, features: Features) -> NetExample:
 
 
 def generate(
-    mixer: Mixer, features: Features, *, seed: int, first: int, step: int, plugin_share: float
+    originals: Originals, squash: Squash, features: Features, *, seed: int, first: int, step: int
 ) -> Iterator[NetExample]:
     """Generate examples number `first`, `first + step`, …; each depends on the seed and its number only."""
     number = first
     while True:
         rng = np.random.default_rng([seed, number])
-        yield to_control_rate(make_example(mixer, rng, plugin_share), features)
+        yield to_control_rate(make_example(originals, squash, rng), features)
         number += step
 
 
@@ -138,10 +149,11 @@ class Source:
 
     def generate(self, part: Part, first: int, step: int) -> Iterator[NetExample]:
         """Generate examples of one part of the corpus."""
-        features = Features(self.mel_bands, SAMPLE_RATE)
         mixer = Mixer(self.tracks(part), moved_share=self.moved_share)
         seed = self.seed if part == "train" else self.seed + 1_000_003
-        return generate(mixer, features, seed=seed, first=first, step=step, plugin_share=self.plugin_share)
+        squash = partial(degrade, plugin_share=self.plugin_share)
+        features = Features(self.mel_bands, SAMPLE_RATE)
+        return generate(mixer, squash, features, seed=seed, first=first, step=step)
 
 
 class Generator(Protocol[Made_co]):

@@ -4,7 +4,8 @@
 is over fresh excerpts and fits only the judge, on outcomes: what a multiple of the estimate does to the
 SI-SDR is a quadratic of three numbers per excerpt, so that thousands fit at once. Half of the excerpts are of
 music that the network was trained on, half of what a catalogue keeps for the judge, if any does; as they are,
-without bands that move.
+without bands that move. Sounds that nobody played (`training/synthetic.py`) then teach it what is no music:
+what comes from machines looks squashed to whoever knows music alone.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import torch
 import torch.nn.functional as functional
 
+from unsquash.nets.features import Features
 from unsquash.nets.gain import VERDICTS, GainNet
 from unsquash.nets.gain_loss import SQUARED_FLOOR, gain_error
 from unsquash.nets.judge import (
@@ -28,20 +31,30 @@ from unsquash.nets.judge import (
     MEMBERS,
     Judge,
     Judgement,
+    join,
     judgement_of,
     perceptron,
 )
 from unsquash.training.checkpoint import load_net, save_net
 from unsquash.training.codecs import available_plugins
-from unsquash.training.corpus import Part
-from unsquash.training.examples import NetExample, Source
+from unsquash.training.corpus import SAMPLE_RATE, Part
+from unsquash.training.degrade import degrade, squash_by_profile
+from unsquash.training.examples import NetExample, Originals, Source, Squash, generate
+from unsquash.training.mixes import Mixer
 from unsquash.training.recipe import load_recipe
+from unsquash.training.synthetic import Synthesizer
 from unsquash.training.validate import collate
 
 FIRST_NUMBER = 2_000_000
 """Far from the examples that the network was trained on."""
 
 HELD_OUT_SHARE = 0.2
+
+SYNTHETIC_SHARE, PUBLISHED_SHARE = 0.45, 0.15
+"""Excerpts of sounds that nobody played, and of music that published compressors squashed, for each one of
+music: what is artificial is learned from them, too, what is squashed is not."""
+
+_NONE = VERDICTS.index("none")
 
 TRUST, CAUTION = 0.5, 0.75
 """Half of what the judge learns from is music that the network was trained on, where it is surer. On artists
@@ -75,6 +88,14 @@ class Outcomes:
             untouched=self.untouched[chosen],
             verdict=self.verdict[chosen],
         )
+
+    def __add__(self, others: Outcomes) -> Outcomes:
+        """Return these excerpts and others."""
+        columns = {
+            field.name: torch.cat([getattr(self, field.name), getattr(others, field.name)])
+            for field in dataclasses.fields(self)
+        }
+        return Outcomes(**columns)
 
     def gain_db(self, amount: torch.Tensor, floor: float = SQUARED_FLOOR) -> torch.Tensor:
         """Return what giving back `amount` times the estimate gains, in dB of SI-SDR (for small errors).
@@ -117,6 +138,23 @@ def excerpts(source: Source, count: int) -> Iterator[NetExample]:
         yield from islice(source.generate(part, FIRST_NUMBER, 1), count // len(parts))
 
 
+def published_excerpts(source: Source, count: int) -> Iterator[NetExample]:
+    """Draw excerpts of music that published compressors squashed: some leave less of it than any machine."""
+    music = Mixer(source.tracks("train"), moved_share=0.0)
+    return islice(_numbered(source, music, squash_by_profile), count)
+
+
+def synthetic_excerpts(source: Source, count: int) -> Iterator[NetExample]:
+    """Draw excerpts of sounds that nobody played, half of them as they were made."""
+    squash = partial(degrade, plugin_share=source.plugin_share, untouched_share=0.5)
+    return islice(_numbered(source, Synthesizer(), squash), count)
+
+
+def _numbered(source: Source, originals: Originals, squash: Squash) -> Iterator[NetExample]:
+    features = Features(source.mel_bands, SAMPLE_RATE)
+    return generate(originals, squash, features, seed=source.seed, first=FIRST_NUMBER, step=1)
+
+
 def fit_judge(net: GainNet, outcomes: Outcomes, *, seed: int, steps: int = 1200) -> float:
     """Fit the judge's members, each on other excerpts, all at once.
 
@@ -127,8 +165,28 @@ def fit_judge(net: GainNet, outcomes: Outcomes, *, seed: int, steps: int = 1200)
     judge.spread.copy_(outcomes.statistics.std(0).clamp_min(1e-3))
     seen = dataclasses.replace(outcomes, statistics=judge.standardized(outcomes.statistics))
     fitted = [_fit_member(seen, MEMBERS * seed + number, steps) for number in range(MEMBERS)]
-    judge.join([member for member, _ in fitted])
+    join(judge.layers, [member for member, _ in fitted])
     return sum(gained_db for _, gained_db in fitted) / MEMBERS
+
+
+def fit_artificial(
+    judge: Judge, music: Outcomes, synthetic: Outcomes, *, seed: int, steps: int = 700
+) -> None:
+    """Fit what tells sounds that nobody played, and nobody squashed, from all else; after `fit_judge`."""
+    seen = judge.standardized((music + synthetic).statistics)
+    is_as_made = torch.cat([torch.zeros(len(music.verdict)), (synthetic.verdict == _NONE).float()])
+    members = []
+    for number in range(MEMBERS):
+        torch.manual_seed(MEMBERS * seed + number)
+        member = perceptron(HIDDEN, 1)
+        optimizer = torch.optim.AdamW(member.parameters(), lr=3e-3, weight_decay=0.3)
+        for _ in range(steps):
+            loss = functional.binary_cross_entropy_with_logits(member(seen)[:, 0], is_as_made)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+        members.append(member)
+    join(judge.artificial_layers, members)
 
 
 def _fit_member(outcomes: Outcomes, seed: int, steps: int) -> tuple[torch.nn.Sequential, float]:
@@ -167,7 +225,7 @@ def moderate(judge: Judge) -> None:
 
 
 def _loss(judgement: Judgement, outcomes: Outcomes) -> torch.Tensor:
-    is_squashed = outcomes.verdict != VERDICTS.index("none")
+    is_squashed = outcomes.verdict != _NONE
     squashed = functional.binary_cross_entropy_with_logits(
         judgement.squashed, is_squashed.to(judgement.squashed.dtype)
     )
@@ -192,9 +250,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = load_recipe(options.recipe)
     source = Source.of(recipe, options.audio, options.cache, available_plugins())
     net = load_net(options.model)
-    outcomes = observe(net, excerpts(dataclasses.replace(source, moved_share=0.0), options.examples))
-    print(f"mean gain on the held-out share: {fit_judge(net, outcomes, seed=recipe.seed):+.2f} dB")
+    music = observe(net, excerpts(dataclasses.replace(source, moved_share=0.0), options.examples))
+    print(f"mean gain on the held-out share: {fit_judge(net, music, seed=recipe.seed):+.2f} dB")
     moderate(net.judge)
+    published = observe(net, published_excerpts(source, round(PUBLISHED_SHARE * options.examples)))
+    synthetic = observe(net, synthetic_excerpts(source, round(SYNTHETIC_SHARE * options.examples)))
+    fit_artificial(net.judge, music + published, synthetic, seed=recipe.seed)
     save_net(net, options.out)
 
 
