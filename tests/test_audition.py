@@ -217,6 +217,8 @@ def test_what_is_too_short_for_a_loudness_is_lowered_so_that_it_fits(tmp_path):
         ("in.before.wav", "in.before.after.wav", None, ".", False),
         ("in.wav", "out.wav", "in.key", ".", True),
         ("in.wav", "sub/../in.X.wav", None, ".", True),
+        ("in.wav", "out.wav", None, "out.wav", False),
+        ("in.wav", "out.wav", "new", "new", False),
     ],
 )
 def test_no_output_takes_the_place_of_an_input_or_of_another_output(
@@ -236,3 +238,12 @@ def test_no_output_takes_the_place_of_an_input_or_of_another_output(
             blind=blind,
         )
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_presets_and_models_are_not_written_over_either(burst, tmp_path):
+    presets = tmp_path / "mine.csv"
+    presets.write_text("precious")
+    options = RestoreOptions(method="neural", profile_set=str(presets))
+    with pytest.raises(OutputExistsError, match="same file"):
+        restore_file(burst, tmp_path / "out.wav", options, overwrite=True, save_gain=presets)
+    assert presets.read_text() == "precious"

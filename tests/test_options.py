@@ -19,6 +19,7 @@ from unsquash.options import Position, RestoreOptions, parse_level, parse_positi
         ("1:00:01", 3601 * 48000),
         ("44100s", 44100),
         (".5", 24000),
+        ("1.", 48000),
         ("1:.5", 60.5 * 48000),
     ],
 )
@@ -28,7 +29,7 @@ def test_positions(text, samples):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "abc", "-5", "1:2:3:4", "1.5s", "1:", "nan", "1e3", "inf", ".", "1.", "9" * 400, "9" * 400 + "s"],
+    ["", "abc", "-5", "1:2:3:4", "1.5s", "1:", "nan", "1e3", "inf", ".", "9" * 400, "9" * 400 + "s"],
 )
 def test_what_is_no_position(text):
     with pytest.raises(OptionError, match="not a time") as caught:

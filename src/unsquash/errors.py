@@ -68,7 +68,7 @@ class InversionError(UnsquashError):
 
 
 class DeviceError(UnsquashError):
-    """A device was asked for and is absent, or ran out of memory."""
+    """A device was asked for and is absent."""
 
 
 class OutOfMemoryError(DeviceError):

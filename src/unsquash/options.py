@@ -132,6 +132,12 @@ class RestoreOptions:
                 hint="use --method model, or leave --profile out",
             )
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read beside the recording."""
+        names = (self.model, self.profile_set, self.apply_gain)
+        return tuple(Path(name) for name in names if name is not None and Path(name).is_file())
+
     def part(self, sample_rate: int, frames: int) -> tuple[int, int]:
         """Return the wanted part of a recording, its first sample and the one after its last.
 
@@ -209,7 +215,7 @@ def _one_of(what: str, value: str, known: Iterable[str]) -> None:
 
 def is_position(text: str) -> bool:
     """Return whether a word is written like a time."""
-    return re.fullmatch(r"\d+s|(\d+:){0,2}(\d+(\.\d+)?|\.\d+)", text) is not None
+    return re.fullmatch(r"\d+s|(\d+:){0,2}(\d+(\.\d*)?|\.\d+)", text) is not None
 
 
 def parse_position(text: str) -> Position:

@@ -149,11 +149,10 @@ def restore_file(
         audio = stack.enter_context(open_audio(path, raw_format(options)))
         part = options.part(audio.info.sample_rate, audio.info.frames)
         pair = choose_pair(source, target, ab, blind=blind)
-        beside = () if pair is None else pair.paths
+        beside = () if pair is None else (pair.folder, *pair.paths)
         outputs = [one for one in (target, save_gain, *beside) if isinstance(one, Path)]
-        for read in (path, options.apply_gain):
-            if read is not None and read.exists():
-                check_separate(read, *outputs)
+        for read in (path, *options.files):
+            check_separate(read, *outputs)
         if isinstance(target, Path):
             check_target(target, overwrite=overwrite)
         output_format = _output_format(audio.info, target, options, part[1] - part[0])

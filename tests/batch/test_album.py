@@ -175,6 +175,23 @@ def test_a_clipped_album_of_mixed_channels_is_restored_by_the_network(song, tmp_
     assert batch(folder.parent, tmp_path / "out", options, album=True).counts == {"restored": 2}
 
 
+@pytest.mark.parametrize("clipped", [1, 2])
+def test_flat_tops_are_filled_in_however_long_what_has_none_is(song, tmp_path, batch, clipped):
+    folder = tmp_path / "music" / "album"
+    folder.mkdir(parents=True)
+    clean = 0.5 * song[:, :132_300] / np.abs(song).max()
+    tracks = {1: clean[:, :88_200], 2: clean[:1]}  # two stretches: their channels differ
+    tracks[clipped] = np.clip(tracks[clipped], -0.2, 0.2)
+    for number, track in tracks.items():
+        soundfile.write(folder / f"{number}.wav", track.T, 44100, "FLOAT")
+    assert batch(folder.parent, tmp_path / "out", RestoreOptions(device="cpu"), album=True).counts == {
+        "restored": 2
+    }
+    for number, track in tracks.items():
+        out = read(tmp_path / "out" / "album" / f"{number}.wav")
+        assert (np.abs(out).max() > 1.05 * np.abs(track).max()) == (number == clipped)
+
+
 def test_an_album_is_restored_whole_or_not_at_all(album, tmp_path, batch):
     (album / "9b.wav").write_text("no audio")
     recorder = batch(album.parent, tmp_path / "out", KNOWN, album=True)

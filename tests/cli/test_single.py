@@ -90,6 +90,20 @@ class TestLog:
             ("missing.wav", None, "failed"),
         ]
 
+    @pytest.mark.parametrize(
+        ("error", "code", "note"),
+        [(MemoryError(), 1, "out of memory"), (KeyboardInterrupt(), 130, "interrupted")],
+    )
+    def test_it_says_what_ended_a_restoration(self, cli, files, monkeypatch, error, code, note):
+        def end(*_arguments, **_keywords):
+            raise error
+
+        monkeypatch.setattr("unsquash.pipeline.restore_file", end)
+        assert cli("restore", "a.wav", "out.wav", *KEPT, "--log-file", "log.txt").code == code
+        (line,) = (files / "log.txt").read_text().splitlines()
+        assert "failed" in line
+        assert note in line
+
     def test_one_that_cannot_be_written_is_found_before_any_work(self, cli, files):
         assert cli("restore", "a.wav", "out.wav", *KEPT, "--log-file", "absent/log.txt").code == 1
         assert names(files) == ["a.wav", "b.wav"]

@@ -75,6 +75,8 @@ def test_errors_have_their_code_where_nobody_hears_them(shell):
         "presets list",
         "doctor",
         "doctor --json",
+        "--help",
+        "--version",
     ],
 )
 def test_a_reader_that_left_ends_it_quietly(shell, command):
@@ -82,3 +84,11 @@ def test_a_reader_that_left_ends_it_quietly(shell, command):
     assert done.stdout.strip() == b"141", done.stderr
     assert b"Broken" not in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["\u00e9.wav", "\u65e5\u672c.wav", "\u00e9" * 120 + ".wav"])
+def test_names_that_the_file_systems_encoding_lacks_are_written_all_the_same(shell, tmp_path, name):
+    plain = "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"
+    done = shell(f"export {plain}; exec unsquash restore in.wav {name} {KNOWN}")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.wav", name])

@@ -13,6 +13,7 @@ from unsquash.nets.judge import (
     file_statistics,
     join,
     judgement_of,
+    level_spread_db,
     perceptron,
 )
 
@@ -120,3 +121,11 @@ def test_what_is_artificial_is_asked_of_members_of_their_own() -> None:
         mean = torch.stack([member(statistics)[:, 0] for member in members]).mean(0)
         assert torch.allclose(judge.artificial(statistics), mean, atol=1e-6)
         assert torch.equal(judge(statistics).squashed, before)
+
+
+def test_the_spread_of_the_level_is_that_of_tenths_of_a_second() -> None:
+    samples = 0.3 * torch.sin(0.1 * torch.arange(256 * 200.0)).expand(2, 1, -1).clone()
+    samples[1, :, 256 * 100 :] *= 0.1
+    steady, moving = level_spread_db(Features(8, 44_100)(samples)).tolist()
+    assert 0.0 <= steady < 0.1
+    assert abs(moving - 20.0) < 0.5

@@ -145,8 +145,10 @@ def check_separate(source: Path, *targets: Path) -> None:
 def _temporary_name(target: Path) -> Path:
     """Return a free name in the folder: `NAME.tmp-PID-MACHINE-RANDOM`, NAME cut where it gets too long."""
     suffix = f".tmp-{os.getpid()}-{machine_id()}-{secrets.token_hex(4)}"
-    stem = os.fsencode(target.name)[: _MAX_NAME_BYTES - len(suffix)]
-    return target.with_name(stem.decode("utf-8", errors="ignore") + suffix)
+    stem = target.name
+    while len(os.fsencode(stem)) > _MAX_NAME_BYTES - len(suffix):
+        stem = stem[:-1]
+    return target.with_name(stem + suffix)
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ _SUBTYPES = {
     "f32": "FLOAT",
     "f64": "DOUBLE",
 }
-_MAGICS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"caff", b"riff", b".snd")
+_MAGICS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"fLaC", b"OggS", b"caff", b"riff", b".snd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from unsquash.errors import AudioReadError
 from unsquash.options import RestoreOptions
 
 _READ_BYTES = 2**20
-_NO_EFFECT = ("device",)  # but for the last digits
+_NO_EFFECT = ("device",)  # devices differ in the last digits only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unsquash.audio.atomic import machine_id
 
-_NAME = re.compile(r"\.tmp-(\d+)-(?:([0-9a-f]{8})-)?[0-9a-f]{8}$")  # formerly without the machine
+_NAME = re.compile(r"\.tmp-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}$")
 _CLOCK_SLACK_S = 2.0
 _STALE_AFTER_S = 86_400.0  # where processes cannot be asked about
 

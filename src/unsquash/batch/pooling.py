@@ -16,7 +16,10 @@ _UNCLIPPED = Ceiling(positive=None, negative=None)
 
 
 def pool_diagnoses(found: Sequence[tuple[AudioInfo, Diagnosis]]) -> Diagnosis:
-    """Return one diagnosis for recordings of one album: the longest that is not silent decides."""
+    """Return one diagnosis for recordings of one album: the longest that is not silent decides.
+
+    But for flat tops: where there are any, they are those of the recording that has most of them.
+    """
 
     def weight(item: tuple[AudioInfo, Diagnosis]) -> tuple[bool, float]:
         return item[1].levels.sample_peak_dbfs is not None, item[0].duration_s
@@ -24,7 +27,12 @@ def pool_diagnoses(found: Sequence[tuple[AudioInfo, Diagnosis]]) -> Diagnosis:
     _, decisive = max(found, key=weight)
     if len(found) == 1:
         return decisive
-    return replace(decisive, levels=pool_levels([(info.duration_s, item.levels) for info, item in found]))
+    clipped = [item.clipping for _, item in found if item.clipping.ceilings]
+    return replace(
+        decisive,
+        levels=pool_levels([(info.duration_s, item.levels) for info, item in found]),
+        clipping=max(clipped, key=lambda clipping: clipping.fraction, default=decisive.clipping),
+    )
 
 
 def fit_to_stretch(plan: Plan, diagnosis: Diagnosis, own: Diagnosis, channels: int) -> tuple[Plan, Diagnosis]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -17,12 +19,22 @@ from unsquash.parallel import share_one_heap
 class _Group(TyperGroup):
     """A command group whose every error ends in the documented exit code."""
 
+    def make_context(self, *arguments: Any, **keywords: Any) -> Any:
+        with _told():  # --help and --version print here
+            return super().make_context(*arguments, **keywords)
+
     def invoke(self, ctx: Any) -> Any:
-        with exit_codes():
-            try:
-                return super().invoke(ctx)
-            finally:
-                sys.stdout.flush()  # a reader that went away is noticed here at the latest
+        with _told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    with exit_codes():
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # a reader that went away is noticed here at the latest
 
 
 app = typer.Typer(

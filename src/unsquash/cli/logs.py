@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from unsquash.batch.names import collision_key
-from unsquash.errors import OutputExistsError, UnsquashError
+from unsquash.errors import OutputExistsError, UnsquashError, memory_errors
 
 if TYPE_CHECKING:
     from unsquash.live import Showing
@@ -24,8 +24,11 @@ def check_log(log: Path | None, others: Iterable[Path | None]) -> None:
     Raises:
         OutputExistsError: it would.
     """
+    if log is None:
+        return
+    key = collision_key(log.resolve())
     for other in others:
-        if log is not None and other is not None and _may_be_same(log, other):
+        if other is not None and (_is_same(log, other) or collision_key(other.resolve()) == key):
             raise OutputExistsError(
                 f"the log would be written into '{other}'", hint="give --log-file another name"
             )
@@ -33,8 +36,7 @@ def check_log(log: Path | None, others: Iterable[Path | None]) -> None:
 
 def read_besides(options: RestoreOptions, files_from: str | None) -> list[Path]:
     """Return the files that are read beside the recordings."""
-    named = (options.model, options.profile_set, options.apply_gain, files_from)
-    return [Path(name) for name in named if name is not None and Path(name).exists()]
+    return [*options.files, *([] if files_from is None else [Path(files_from)])]
 
 
 @contextmanager
@@ -52,13 +54,15 @@ def logged(showing: Showing, source: str, target: str) -> Iterator[Enter]:
             listener(Finished(outcome=Outcome(job=job, status=status, report=report, note=note)))
 
         try:
-            yield enter
+            with memory_errors():
+                yield enter
         except UnsquashError as error:
             listener(Finished(outcome=failed(job, error)))
             raise
+        except KeyboardInterrupt:
+            enter("failed", None, "interrupted")
+            raise
 
 
-def _may_be_same(log: Path, other: Path) -> bool:
-    if log.exists() and other.exists() and log.samefile(other):
-        return True
-    return collision_key(log.resolve()) == collision_key(other.resolve())
+def _is_same(log: Path, other: Path) -> bool:
+    return log.exists() and other.exists() and log.samefile(other)

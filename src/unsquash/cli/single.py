@@ -79,7 +79,7 @@ def restore_one(
     reader = streams.standard_input() if source == "-" else Path(source)
     writer = streams.standard_output(dry_run=batch.dry_run) if target == "-" else Path(target)
     pair = choose_pair(reader, writer, beside.ab, blind=beside.blind)
-    paired = () if pair is None else map(Path, pair.names)
+    paired = () if pair is None else pair.paths
     check_log(showing.log_file, (Path(source), Path(target), beside.save_gain, *paired))
     with logged(showing, source, target) as enter:
         if batch.skip_existing and target != "-" and Path(target).exists():

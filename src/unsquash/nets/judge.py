@@ -20,6 +20,7 @@ from unsquash.nets.features import SUBFRAMES, TRACKS
 NEAR_DB = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.0, 6.0)
 STATISTICS = 6 + len(NEAR_DB) + 6
 BLOCK_SUBFRAMES = 16
+SPREAD_SUBFRAMES = 64
 HIDDEN, MEMBERS = 32, 8
 _LEAST_LOG_AMOUNT, _MOST_LOG_AMOUNT = -3.0, 1.5
 AMOUNT_OUTPUT = 2
@@ -156,6 +157,19 @@ def _nearness(features: torch.Tensor) -> torch.Tensor:
     return torch.stack(
         [torch.log10((block_peaks > -near_db / 20.0).float().mean(1) + 1e-3) for near_db in NEAR_DB], dim=1
     )
+
+
+def level_spread_db(features: torch.Tensor) -> torch.Tensor:
+    """Return between what the level lies in nine of ten tenths of a second.
+
+    Shape:
+        features: `(B, F, n)`; result: in dB, `(B,)`.
+    """
+    power = 10.0 ** (2.0 * _track(features, _RMS_TRACK))
+    blocks = max(1, power.shape[1] // SPREAD_SUBFRAMES)
+    means = power[:, : blocks * SPREAD_SUBFRAMES].reshape(len(power), blocks, -1).mean(2)
+    low, high = torch.quantile(means, torch.tensor([0.05, 0.95], device=means.device), dim=1)
+    return 10.0 * torch.log10((high + 1e-20) / (low + 1e-20))
 
 
 def _track(features: torch.Tensor, index: int) -> torch.Tensor:
