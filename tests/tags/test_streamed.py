@@ -128,3 +128,10 @@ def test_damaged_counts_are_not_written_past(tmp_path):
     assert file.getvalue() == struct.pack(
         "<4sI4s4sI4sI", b"RIFF", 30, b"WAVE", b"fact", 0, b"data", 9
     ) + bytes([*range(1, 10), 0])
+
+
+def test_samples_that_look_like_chunks_without_end_are_samples():
+    samples = b"AAAA\0\0\0\0" * 100_000
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 44100, 88200, 2, 16)
+    file = io.BytesIO(b"RIFF\0\0\0\0WAVE" + form + b"data\0\0\0\0" + samples)
+    assert [(name, size) for name, _, size in walk_chunks(file)] == [(b"fmt ", 16), (b"data", len(samples))]
