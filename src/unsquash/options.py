@@ -136,7 +136,7 @@ class RestoreOptions:
     def files(self) -> tuple[Path, ...]:
         """The files that are read beside the recording."""
         names = (self.model, self.profile_set, self.apply_gain)
-        return tuple(Path(name) for name in names if name is not None and Path(name).is_file())
+        return tuple(Path(name) for name in names if name is not None and _is_file(Path(name)))
 
     def part(self, sample_rate: int, frames: int) -> tuple[int, int]:
         """Return the wanted part of a recording, its first sample and the one after its last.
@@ -206,6 +206,13 @@ def check_seed(seed: int) -> int:
     if seed < 0:
         raise OptionError(f"{seed} is no seed", hint="give 0 or more")
     return seed
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long to be a file's name
+        return False
 
 
 def _one_of(what: str, value: str, known: Iterable[str]) -> None:

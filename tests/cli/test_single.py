@@ -206,3 +206,12 @@ class TestNames:
         said = done.out + done.err
         assert "\x1b" not in said
         assert "a\\x1b[2J\\nb.wav" in said
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "code"), [("--model", "x" * 300, 5), ("--profile-set", "x" * 300 + ".csv", 2)]
+)
+def test_a_name_too_long_for_a_file_is_an_unknown_one(cli, files, flag, name, code):
+    done = cli("restore", "a.wav", "out.wav", "--device", "cpu", flag, name)
+    assert done.code == code, done.err
+    assert "hint:" in done.err
