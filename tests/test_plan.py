@@ -38,6 +38,8 @@ LOUD = Levels(
 )
 SILENT = Levels(**dict.fromkeys(Levels.__slots__))
 CLEAN = Clipping(ceiling_dbfs=None, fraction=0.0, longest_run_samples=0, events=0)
+CEILINGS = (Ceiling(positive=0.9, negative=0.9),)
+CLIPPED = Clipping(ceiling_dbfs=-0.9, fraction=5e-4, longest_run_samples=20, events=50, ceilings=CEILINGS)
 
 
 def diagnosis(levels=LOUD, dynamics=None, clipping=CLEAN):
@@ -48,6 +50,7 @@ class Verdict:
     confidence = 0.9
     mean_gain_reduction_db = 3.0
     max_gain_reduction_db = 9.0
+    is_artificial = False
 
     def __init__(self, verdict):
         self.verdict = verdict
@@ -86,14 +89,19 @@ def test_a_doubtful_file_is_left_alone_with_a_hint(confidence, remarks):
     assert len(plan.warnings) == remarks
 
 
+@pytest.mark.parametrize(("clipping", "method"), [(CLEAN, "none"), (CLIPPED, "declip")])
+def test_what_nobody_played_is_called_by_its_name(clipping, method):
+    verdict = Verdict("none")
+    verdict.is_artificial = True
+    plan = make_plan(diagnosis(dynamics=verdict, clipping=clipping), RestoreOptions())
+    assert plan.method == method
+    assert "tones, clicks or noise" in plan.reasons[-1]
+
+
 def test_auto_restores_what_was_squashed_and_says_why():
     plan = make_plan(diagnosis(dynamics=Verdict("limited")), RestoreOptions())
     assert plan.method == "neural"
     assert "limited" in plan.reasons[0]
-
-
-CEILINGS = (Ceiling(positive=0.9, negative=0.9),)
-CLIPPED = Clipping(ceiling_dbfs=-0.9, fraction=5e-4, longest_run_samples=20, events=50, ceilings=CEILINGS)
 
 
 def test_flat_tops_are_filled_in_where_nothing_else_was_done():

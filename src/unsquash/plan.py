@@ -211,6 +211,12 @@ def _judge(diagnosis: Diagnosis, neural: NeuralInversion, options: RestoreOption
         return _named_plan(diagnosis, options)
     if dynamics is None or dynamics.verdict == "none":
         doubt = "" if dynamics is None else f" (probability {1.0 - dynamics.confidence:.2f})"
+        if dynamics is not None and dynamics.is_artificial:
+            reasons = (
+                *clipped,
+                "it sounds like tones, clicks or noise as they were made, not music or speech",
+            )
+            return Plan(stages=(declipping,) if clipped else (), reasons=reasons)
         if clipped:
             return Plan(stages=(declipping,), reasons=(*clipped, f"no sure sign of other squashing{doubt}"))
         likely = dynamics is not None and dynamics.confidence < 0.5

@@ -58,4 +58,5 @@ def test_it_is_left_alone(name: str, length_s: int) -> None:
     samples = np.stack([sound, sound]) * (0.9 / np.abs(sound).max())
     restored = unsquash.restore(samples, RATE)
     assert restored.plan.method == "none"
+    assert "tones, clicks or noise" in restored.plan.reasons[0]
     assert np.array_equal(restored.samples, samples)

@@ -48,13 +48,14 @@ class Dynamics:
     """What was done to a file's dynamics.
 
     `confidence` is the probability of the verdict, 0…1; the gain reductions are relative to where least was
-    done.
+    done. `is_artificial` tells tones, clicks and noise as they were made, of which the rest says nothing.
     """
 
     verdict: Verdict
     confidence: float
     mean_gain_reduction_db: float
     max_gain_reduction_db: float
+    is_artificial: bool = False
 
     def __post_init__(self) -> None:
         """Check the verdict and the ranges."""
@@ -131,6 +132,7 @@ class Survey:
             confidence=min(1.0, max(0.0, confidence)),
             mean_gain_reduction_db=self.mean_db,
             max_gain_reduction_db=max(self.mean_db, self.maximum_db),
+            is_artificial=self.is_artificial,
         )
 
 
