@@ -335,6 +335,20 @@ def test_lost_state_is_reported_with_its_time() -> None:
     assert sdr_db(x[:, : lost_at - 1200], before) > 60
 
 
+@pytest.mark.parametrize("size", [50, 4096])
+def test_lost_state_is_reported_at_the_same_time_however_the_stream_is_cut(size: int) -> None:
+    x, params = unstable_expander()
+    squashed = compress(x, RATE, params).samples
+    with pytest.raises(InversionError) as whole:
+        invert(squashed, RATE, params)
+    state = None
+    with pytest.raises(InversionError) as in_blocks:
+        for start in range(0, RATE, size):
+            block = squashed[:, start : start + size]
+            state = invert(block, RATE, params, state, start_s=start / RATE).state
+    assert in_blocks.value.time_s == pytest.approx(whole.value.time_s)
+
+
 def test_the_reported_loss_is_real() -> None:
     """Towards the reported time the error does grow, exponentially, from rounding to far above it."""
     x, params = unstable_expander()

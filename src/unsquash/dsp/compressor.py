@@ -134,15 +134,18 @@ class CompressorState:
         detector: u relative to the threshold, `(v/l)^p`.
         gain: g, or ln g with `smoothing="log"`.
         guess: f and 1/g after the last sample, from which the inverse makes its first guess.
+        error: of u and g, relative, what one rounding per sample has grown to in an expander's inverse.
         memory: all that SC4 remembers, in its single precision; it uses none of the others.
 
     Shape:
-        detector, gain: `(K,)`; guess: `(K, 2)`; memory: `(K, M)`, M = 0 but for SC4; K = C, or 1 when linked.
+        detector, gain: `(K,)`; guess, error: `(K, 2)`; memory: `(K, M)`, M = 0 but for SC4; K = C, or 1 when
+        linked.
     """
 
     detector: Float64Array
     gain: Float64Array
     guess: Float64Array
+    error: Float64Array
     memory: programs.Float32Array
 
 
@@ -206,6 +209,7 @@ def initial_state(params: CompressorParams, channels: int) -> CompressorState:
         detector=np.full(planes, 0.0 if above_db is None else db_to_linear(order * above_db)),
         gain=np.zeros(planes) if params.smoothing == "log" else np.ones(planes),
         guess=np.ones((planes, 2)),
+        error=np.zeros((planes, 2)),
         memory=np.zeros((planes, programs.memory_size(params)), dtype=np.float32),
     )
 
@@ -227,6 +231,7 @@ def copy_state(state: CompressorState, params: CompressorParams, channels: int) 
         detector=state.detector.copy(),
         gain=state.gain.copy(),
         guess=state.guess.copy(),
+        error=state.error.copy(),
         memory=state.memory.copy(),
     )
 

@@ -137,7 +137,9 @@ def _invert_row(
             if n == total:
                 break
             stop = min(n + 1, total)  # one sample, wherever the blocks of a stream begin and end
-        failed, reason, u, s, f, h = kernels.general(level[n:stop], gain[n:stop], u, s, f, h, k)
+        failed, reason, u, s, f, h = kernels.general(
+            level[n:stop], gain[n:stop], u, s, f, h, state.error[row], k
+        )
         n = n + failed if reason else stop
     state.detector[row], state.gain[row], state.guess[row] = u, s, (f, h)
     return n, reason

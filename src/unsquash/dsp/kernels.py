@@ -181,20 +181,21 @@ def general(
     s: float,
     f: float,
     h: float,
+    error: Float64Array,
     k: Coefficients,
 ) -> tuple[int, int, float, float, float, float]:
     """Fill `gain` with the g that made `level`, for any settings.
 
     An expander's inverse can amplify rounding: a level slightly off makes a gain further off. The error that
-    one rounding per sample would grow to is followed along with the state.
+    one rounding per sample would grow to is followed along with the state, in place of `error`.
 
     Returns:
         index of the first sample without a solution or −1, the reason, and u, s, f, h after the last sample.
 
     Shape:
-        level, gain: `(T,)`.
+        level, gain: `(T,)`; error: `(2,)`, of u and g.
     """
-    u_error = g_error = 0.0
+    u_error, g_error = error
     for n in range(level.shape[0]):
         y = power(level[n], k)
         if y > 0.0:
@@ -216,4 +217,5 @@ def general(
             u_error = (1.0 - weight) * u_error - k.order * weight * g_error
             if abs(g_error) * math.sqrt(a) > FORGOTTEN:
                 return n, LOST, u, s, f, h
+    error[0], error[1] = u_error, g_error
     return -1, SOLVED, u, s, f, h
