@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 
 import unsquash
-from unsquash.errors import AudioReadError, OptionError, UnsupportedAudioError
+from unsquash.errors import AudioReadError, OptionError, OutOfMemoryError, UnsupportedAudioError
 from unsquash.metrics import si_sdr_db
 from unsquash.options import Position
 
@@ -124,3 +125,82 @@ def test_any_channel_count(channels):
     original = rng.standard_normal((channels, 8000)) * 0.1
     squashed = unsquash.squash(original, 48000, SQUASH)
     assert np.allclose(unsquash.restore(squashed, 48000, KNOWN).samples, original, atol=1e-12)
+
+
+def test_a_preview_of_an_array_is_the_part_with_most_gain(song):
+    quiet_first = song * np.linspace(0.1, 1.0, song.shape[1])
+    squashed = unsquash.squash(quiet_first, 44100, SQUASH)
+    whole = unsquash.restore(squashed, 44100, KNOWN)
+    preview = unsquash.restore(
+        squashed, 44100, unsquash.RestoreOptions(profile="five/C", preview=Position(value=2.0))
+    )
+    assert preview.samples.shape == preview.gain_db.shape == (2, 88200)
+    assert preview.gain_db.mean() > whole.gain_db.mean() + 0.5
+    starts = range(0, song.shape[1] - 88199, 22050)
+    assert any(np.array_equal(preview.samples, whole.samples[:, at : at + 88200]) for at in starts)
+
+
+def test_lists_are_samples_too(squashed):
+    samples = squashed[0, :3000]
+    assert np.array_equal(
+        unsquash.restore(samples.tolist(), 44100, KNOWN).samples,
+        unsquash.restore(samples, 44100, KNOWN).samples,
+    )
+    assert np.array_equal(
+        unsquash.squash([samples.tolist()], 44100, SQUASH), unsquash.squash(samples[None], 44100, SQUASH)
+    )
+
+
+@pytest.mark.parametrize("rate", [44100.0, 44100.5, "44100", None])
+def test_a_rate_is_a_whole_number(rate):
+    for call in (unsquash.restore, unsquash.analyze, unsquash.squash):
+        with pytest.raises(UnsupportedAudioError, match="no whole number"):
+            call(np.zeros(1000), rate, SQUASH if call is unsquash.squash else KNOWN)
+
+
+def test_numpys_whole_numbers_are_rates(squashed):
+    assert unsquash.restore(squashed, np.int32(44100), KNOWN).diagnosis.levels.integrated_lufs is not None
+
+
+def test_files_may_be_named_by_strings(song, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("in.wav", song[:, :44100].T, 44100, "FLOAT")
+    unsquash.squash_file("in.wav", "squashed.wav", SQUASH)
+    unsquash.restore_file("squashed.wav", "out.wav", KNOWN, save_gain="gain", ab="pair")
+    assert unsquash.analyze_file("out.wav", KNOWN).source.frames == 44100
+    assert (tmp_path / "gain").exists()
+    assert (tmp_path / "pair" / "squashed.after.wav").exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"start": 1}, {"end": 2.0}, {"preview": "30"}, {"apply_gain": "song.gain"}]
+)
+def test_times_and_gain_files_of_another_type_are_refused(changes):
+    with pytest.raises(OptionError, match=next(iter(changes))):
+        unsquash.RestoreOptions(**changes)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path: unsquash.restore(np.zeros(1000), 44100, KNOWN),
+        lambda path: unsquash.analyze(np.zeros(1000), 44100, KNOWN),
+        lambda path: unsquash.squash(np.zeros(1000), 44100, SQUASH),
+        lambda path: unsquash.restore_file(path, path.with_name("out.wav"), KNOWN),
+        lambda path: unsquash.analyze_file(path, KNOWN),
+        lambda path: unsquash.squash_file(path, path.with_name("out.wav"), SQUASH),
+    ],
+)
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")]
+)
+def test_memory_that_runs_out_is_an_error_of_its_own(call, error, tmp_path, monkeypatch):
+    def read(*_args):
+        raise error
+
+    path = tmp_path / "in.wav"
+    soundfile.write(path, np.zeros(1000), 44100)
+    monkeypatch.setattr("unsquash.audio.reader.ArraySource.read", read)
+    monkeypatch.setattr("unsquash.audio.reader.AudioFile.read", read)
+    with pytest.raises(OutOfMemoryError, match="out of memory"):
+        call(path)

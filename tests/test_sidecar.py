@@ -109,6 +109,21 @@ def test_a_saved_gain_fits_its_own_samples_only_in_the_library_too(squashed, tmp
         unsquash.restore(samples_of(source)[:, ::-1], 44100, apply)
 
 
+@pytest.mark.parametrize("level", ["auto", -20.0])
+def test_an_array_gets_the_saved_gain_and_its_level(squashed, tmp_path, level):
+    source = write(tmp_path / "in.wav", squashed, "DOUBLE")
+    options = dataclasses.replace(KNOWN, level=level)
+    first = restore(source, tmp_path / "out.wav", options, save_gain=tmp_path / "gain")
+    apply, samples = RestoreOptions(apply_gain=tmp_path / "gain"), samples_of(source)
+    again = unsquash.restore(samples, 44100, apply)
+    assert np.array_equal(again.samples, samples_of(tmp_path / "out.wav"))
+    assert again.level_gain_db == first.level_gain_db
+    undo = dataclasses.replace(apply, undo=True)
+    assert np.abs(unsquash.restore(again.samples, 44100, undo).samples - samples).max() < 1e-14
+    kept = unsquash.restore(samples, 44100, dataclasses.replace(apply, level="keep"))
+    assert kept.level_gain_db == 0.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("link", ["max", "off"])
 def test_the_gain_of_a_network_is_exact_and_small(squashed, tmp_path, link):

@@ -26,7 +26,7 @@ from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, SavedGain
 from unsquash.rendering import Progress, Rendering, Target, level_policy, render
 from unsquash.sidecar import GainFile, GainRecord, GainWriter, open_gain_writer, samples_digest
-from unsquash.stages import GainObserver, GainSummary, check_fits, restored_blocks
+from unsquash.stages import GainObserver, GainSummary, check_fits, earlier_level_db, restored_blocks
 from unsquash.tagging import Tagging, keep_mtime
 from unsquash.units import FloatArray
 
@@ -254,9 +254,6 @@ def _rendering(work: Work, tagging: Tagging) -> Rendering:
     """Say how to write: a gain applied again comes with its level, one taken back with none."""
     options, saved, diagnosis = work.options, work.saved, work.diagnosis
     is_undo = saved is not None and saved.undo
-    earlier_db = None
-    if saved is not None and not is_undo and options.level == "auto" and options.strength == 1.0:
-        earlier_db = GainFile(saved.path).record.level_gain_db
     dithers = wants_dither(options.dither, work.audio.info, work.output_format, changed=work.changed)
     return Rendering(
         target=work.target,
@@ -267,7 +264,7 @@ def _rendering(work: Work, tagging: Tagging) -> Rendering:
         seed=options.seed,
         overwrite=work.overwrite,
         gain_db=0.0 if is_undo else None,
-        earlier_db=earlier_db,
+        earlier_db=earlier_level_db(work.plan, options),
         attach=tagging.attach,
     )
 

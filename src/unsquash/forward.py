@@ -20,7 +20,7 @@ from unsquash.audio import (
     open_audio,
     wants_dither,
 )
-from unsquash.errors import OptionError
+from unsquash.errors import OptionError, memory_errors
 from unsquash.options import BitDepth, Dither, LevelPolicy, Link, check_level, check_link, check_seed
 from unsquash.plan import describe_compressor
 from unsquash.rendering import Progress, Rendered, Rendering, render
@@ -79,21 +79,27 @@ class FileSquash:
     warnings: tuple[str, ...]
 
 
+@memory_errors()
 def squash(samples: FloatArray, sample_rate: int, options: SquashOptions) -> FloatArray:
     """Compress and limit an array.
 
     Shape:
         samples: `(C, T)` or `(T,)`; result as samples, delayed by nothing.
+
+    Raises:
+        InputError: the samples or options cannot be used.
     """
+    samples = np.asarray(samples)
     source = ArraySource(samples, sample_rate)
     blocks = list(squashed_blocks(source.blocks(), source.info, options))
     squashed: FloatArray = np.concatenate(blocks, axis=1).astype(samples.dtype, copy=False)
     return squashed.reshape(samples.shape)
 
 
+@memory_errors()
 def squash_file(
-    source: Path,
-    target: Path,
+    source: str | Path,
+    target: str | Path,
     options: SquashOptions,
     *,
     level: LevelPolicy | float = "auto",
@@ -109,6 +115,7 @@ def squash_file(
         InputError: the input or an option cannot be used.
         OutputError: the target exists or cannot be written.
     """
+    source, target = Path(source), Path(target)
     check_seed(seed)
     check_level(level)
     with open_audio(source) as audio:

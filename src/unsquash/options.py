@@ -62,7 +62,7 @@ class RestoreOptions:
         bit_depth: `same` never falls below the input's depth, nor below 24 bit.
         container: output format; None follows the output's extension.
         dither: TPDF dither where the depth is reduced.
-        start, end: restore only this part.
+        start, end: restore only this part; `Position`s.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         seed: of the dither.
         tags: carry tags over, and add fields that say what was done.
@@ -121,6 +121,15 @@ class RestoreOptions:
                 hint="name it with --profile (see 'unsquash presets list') or describe it with --set",
             )
         check_seed(self.seed)
+        for name, kind in (
+            ("start", Position),
+            ("end", Position),
+            ("preview", Position),
+            ("apply_gain", Path),
+        ):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise OptionError(f"{name} is {value!r}", hint=f"give a {kind.__name__}")
         self._check_saved_gain(described=described)
         if self.preview == Position(value=0.0):
             raise OptionError("a preview of nothing is impossible", hint="give 30, for example")

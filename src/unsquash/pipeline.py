@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,9 +17,7 @@ from unsquash.analysis.diagnosis import Diagnosis
 from unsquash.analysis.verdict import is_squashed, verdict_of
 from unsquash.audio import (
     ArraySource,
-    AudioInfo,
     AudioSource,
-    OutputFormat,
     RawFormat,
     check_separate,
     check_target,
@@ -31,13 +29,21 @@ from unsquash.audio import (
 )
 from unsquash.audition import choose_pair, most_squashed_part
 from unsquash.dsp.profiles import load_profile_set
+from unsquash.errors import memory_errors
 from unsquash.execution import FileRestoration as FileRestoration
 from unsquash.execution import Work, execute, planned
 from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, is_left_open, make_plan, needs_network
 from unsquash.rendering import Progress, Target, level_gain_db
-from unsquash.stages import check_fits, judge_for, network_on, restored_blocks, suspects_of
-from unsquash.tracing import Trace
+from unsquash.stages import (
+    check_fits,
+    earlier_level_db,
+    judge_for,
+    network_on,
+    restored_blocks,
+    suspects_of,
+)
+from unsquash.tracing import FileAnalysis as FileAnalysis
 from unsquash.tracing import trace as traced
 from unsquash.units import FloatArray, db_to_linear
 
@@ -50,7 +56,7 @@ class Restoration:
     """A restored array and everything that led to it.
 
     Shape:
-        samples: as the input, or the part between start and end; gain_db: `(C, T)`.
+        samples: as the input, or the part that was asked for; gain_db: `(C, T)`.
     """
 
     samples: FloatArray
@@ -61,10 +67,12 @@ class Restoration:
     options: RestoreOptions
 
 
+@memory_errors()
 def restore(samples: FloatArray, sample_rate: int, options: RestoreOptions | None = None) -> Restoration:
     """Undo the dynamic range compression of an array.
 
-    The level policy `auto` keeps the level; `bit_depth`, `container` and `dither` mean nothing here.
+    The level policy `auto` keeps the level, or gives a saved gain's its own; `bit_depth`, `container` and
+    `dither` mean nothing here.
 
     Args:
         samples: ±1 = 0 dBFS.
@@ -84,11 +92,14 @@ def restore(samples: FloatArray, sample_rate: int, options: RestoreOptions | Non
         >>> restore(np.zeros((2, 4410)), 44100).plan.method
         'none'
     """
-    options = options or RestoreOptions()
+    options, samples = options or RestoreOptions(), np.asarray(samples)
     source = ArraySource(samples, sample_rate)
     start, stop = options.part(source.info.sample_rate, source.info.frames)
     diagnosis, plan, net = _decide(source, options, None)
     check_fits(plan, source)
+    if options.preview is not None:
+        length_s = (stop - start) / sample_rate
+        start, stop = most_squashed_part(source, plan, diagnosis, options, net, length_s)
     gains: list[FloatArray] = []
 
     def observe(_samples: FloatArray, gain_db: FloatArray) -> None:
@@ -97,11 +108,11 @@ def restore(samples: FloatArray, sample_rate: int, options: RestoreOptions | Non
     blocks = list(restored_blocks(source, plan, diagnosis, options, net, start, stop, observe))
     restored = np.concatenate(blocks, axis=1) if plan.stages else source.read(start, stop)
     gain_db = np.concatenate(gains, axis=1) if gains else np.zeros(restored.shape)
-    trim_db = 0.0
+    trim_db = earlier_level_db(plan, options) or 0.0
     if options.level not in ("auto", "keep"):
         levels = analysis.analyze(ArraySource(restored, sample_rate)).levels
         trim_db, _ = level_gain_db(options.level, levels, diagnosis.levels.integrated_lufs, is_float=True)
-        restored = restored * db_to_linear(trim_db)
+    restored = restored * db_to_linear(trim_db)
     return Restoration(
         samples=restored.astype(samples.dtype, copy=False).reshape((*samples.shape[:-1], -1)),
         gain_db=gain_db,
@@ -112,16 +123,17 @@ def restore(samples: FloatArray, sample_rate: int, options: RestoreOptions | Non
     )
 
 
+@memory_errors()
 def restore_file(
-    source: Path | BinaryIO,
-    target: Target,
+    source: str | Path | BinaryIO,
+    target: str | Target,
     options: RestoreOptions | None = None,
     *,
     overwrite: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
-    save_gain: Path | None = None,
-    ab: Path | None = None,
+    save_gain: str | Path | None = None,
+    ab: str | Path | None = None,
     blind: bool = False,
 ) -> FileRestoration:
     """Restore a file, or a stream, of any length; the output appears whole or not at all.
@@ -144,6 +156,8 @@ def restore_file(
         InversionError: the given compressor has no stable inverse on this signal.
     """
     options = options or RestoreOptions()
+    source, target = (Path(one) if isinstance(one, str) else one for one in (source, target))
+    save_gain, ab = (None if name is None else Path(name) for name in (save_gain, ab))
     with ExitStack() as stack:
         path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
         audio = stack.enter_context(open_audio(path, raw_format(options)))
@@ -155,7 +169,13 @@ def restore_file(
             check_separate(read, *outputs)
         if isinstance(target, Path):
             check_target(target, overwrite=overwrite)
-        output_format = _output_format(audio.info, target, options, part[1] - part[0])
+        output_format = choose_format(
+            audio.info,
+            target if isinstance(target, Path) else None,
+            container=options.container,
+            bit_depth=options.bit_depth,
+            frames=part[1] - part[0],
+        )
         if save_gain is not None:
             check_target(save_gain, overwrite=overwrite)
         if pair is not None and not dry_run:
@@ -195,31 +215,9 @@ def restore_file(
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileAnalysis:
-    """What `analyze_file` found, and what `restore` would do about it.
-
-    Attributes:
-        input: the file, `-` for a stream.
-        source: what kind of audio it is.
-        verdict: `untouched`, `unknown` (silence), or what was done: `limited`, `compressed`, `clipped`.
-        squashed: whether anything was done.
-        diagnosis: all that was found.
-        plan: what restore would do.
-        trace: what there is to draw, where it was asked for.
-    """
-
-    input: str
-    source: AudioInfo
-    verdict: tuple[str, ...]
-    squashed: bool
-    diagnosis: Diagnosis
-    plan: Plan
-    trace: Trace | None = field(default=None, repr=False, compare=False)
-
-
+@memory_errors()
 def analyze_file(
-    source: Path | BinaryIO,
+    source: str | Path | BinaryIO,
     options: RestoreOptions | None = None,
     *,
     progress: Progress | None = None,
@@ -238,6 +236,7 @@ def analyze_file(
         ModelError: the network's weights cannot be loaded.
     """
     options = options or RestoreOptions()
+    source = Path(source) if isinstance(source, str) else source
     with ExitStack() as stack:
         path = source if isinstance(source, Path) else stack.enter_context(spooled(source))
         audio = stack.enter_context(open_audio(path, raw_format(options)))
@@ -254,6 +253,7 @@ def analyze_file(
         )
 
 
+@memory_errors()
 def analyze(samples: FloatArray, sample_rate: int, options: RestoreOptions | None = None) -> Diagnosis:
     """Examine an array.
 
@@ -284,8 +284,3 @@ def _decide(
 def raw_format(options: RestoreOptions) -> RawFormat | None:
     """Return what headerless input is; None where a header says it."""
     return None if options.input_format is None else parse_raw_format(options.input_format)
-
-
-def _output_format(info: AudioInfo, target: Target, options: RestoreOptions, frames: int) -> OutputFormat:
-    path = target if isinstance(target, Path) else None
-    return choose_format(info, path, container=options.container, bit_depth=options.bit_depth, frames=frames)

@@ -115,6 +115,15 @@ def check_fits(plan: Plan, audio: AudioSource) -> None:
             GainFile(stage.path).check(audio.info, samples_digest(audio), undo=stage.undo)
 
 
+def earlier_level_db(plan: Plan, options: RestoreOptions) -> float | None:
+    """Return the constant gain that was saved with the gain to apply; None where another level is wanted."""
+    for stage in plan.stages:
+        is_whole = options.level == "auto" and options.strength == 1.0
+        if isinstance(stage, SavedGain) and not stage.undo and is_whole:
+            return GainFile(stage.path).record.level_gain_db
+    return None
+
+
 def restored_blocks(
     source: AudioSource,
     plan: Plan,

@@ -1,15 +1,15 @@
-"""Level, gain and static curve of a recording of any length, small enough to draw."""
+"""What is found of a recording, with level, gain and static curve, small enough to draw."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unsquash.analysis.diagnosis import Diagnosis
-from unsquash.audio import AudioSource
+from unsquash.audio import AudioInfo, AudioSource
 from unsquash.options import RestoreOptions
 from unsquash.plan import Plan, make_plan
 from unsquash.stages import restored_blocks
@@ -57,6 +57,29 @@ class Trace:
     max_gain_db: Float64Array
     static_curve: Float64Array
     is_planned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileAnalysis:
+    """What `analyze_file` found, and what `restore` would do about it.
+
+    Attributes:
+        input: the file, `-` for a stream.
+        source: what kind of audio it is.
+        verdict: `untouched`, `unknown` (silence), or what was done: `limited`, `compressed`, `clipped`.
+        squashed: whether anything was done.
+        diagnosis: all that was found.
+        plan: what restore would do.
+        trace: what there is to draw, where it was asked for.
+    """
+
+    input: str
+    source: AudioInfo
+    verdict: tuple[str, ...]
+    squashed: bool
+    diagnosis: Diagnosis
+    plan: Plan
+    trace: Trace | None = field(default=None, repr=False, compare=False)
 
 
 def trace(

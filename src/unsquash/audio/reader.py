@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from operator import index
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,6 +74,12 @@ class ArraySource:
                 f"samples of shape {array.shape} are not (channels, samples), channels ≤ {MAX_CHANNELS}",
                 hint="transpose (samples, channels) arrays with samples.T",
             )
+        try:
+            sample_rate = index(sample_rate)
+        except TypeError as error:
+            raise UnsupportedAudioError(
+                f"a sample rate of {sample_rate!r} is no whole number", hint="give an int, such as 44100"
+            ) from error
         self.info = AudioInfo(
             sample_rate=sample_rate,
             channels=array.shape[0],
