@@ -28,14 +28,18 @@ def rounded(samples: Float64Array, dither: np.random.Generator | None = None) ->
     return np.clip(np.round(samples / STEP + noise), -32768, 32767) * STEP
 
 
-@pytest.fixture(scope="module")
-def music() -> Float64Array:
-    """Ten seconds of pink, normalised stereo noise with a level that moves."""
+def noise(slope: float) -> Float64Array:
+    """Ten seconds of normalised stereo noise with a level that moves."""
     rng = np.random.default_rng(0)
     spectrum = np.fft.rfft(rng.standard_normal((2, 10 * RATE)))
-    pink = np.fft.irfft(spectrum / np.maximum(20.0, np.arange(spectrum.shape[1])), 10 * RATE)
-    moving = pink * (0.6 + 0.4 * np.sin(2.0 * np.pi * 0.3 * np.arange(10 * RATE) / RATE))
+    coloured = np.fft.irfft(spectrum / np.maximum(20.0, np.arange(spectrum.shape[1])) ** slope, 10 * RATE)
+    moving = coloured * (0.6 + 0.4 * np.sin(2.0 * np.pi * 0.3 * np.arange(10 * RATE) / RATE))
     return moving / np.abs(moving).max()
+
+
+@pytest.fixture(scope="module")
+def music() -> Float64Array:
+    return noise(1.0)
 
 
 def test_normalised_music_is_not_clipped(music: Float64Array) -> None:
@@ -69,6 +73,11 @@ def test_clipping_is_found_at_any_later_level(music: Float64Array, gain: float, 
     truth = np.mean(np.abs(music) >= 0.5)
     assert result.fraction == pytest.approx(truth, rel=0.1)
     assert result.events > 10
+
+
+def test_what_is_hardly_louder_than_the_tolerance_is_not_clipped() -> None:
+    quiet = noise(0.5) * 10.0 ** (-56.0 / 20.0)
+    assert found(quiet) == NONE
 
 
 def test_counts_of_a_clipped_sine_are_exact() -> None:
