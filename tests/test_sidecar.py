@@ -300,6 +300,38 @@ def test_it_is_a_safetensors_file(tmp_path):
         assert file.get_tensor("ends").tolist()[-1] <= len(file.get_tensor("curve"))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"level_gain_db": "1.5"},
+        {"level_gain_db": None},
+        {"level_gain_db": float("nan")},
+        {"level_gain_db": 1e300},
+        {"squashed_subtype": []},
+        {"rows": float("inf")},
+    ],
+)
+def test_records_that_no_gain_can_have_are_refused(tmp_path, change):
+    save(tmp_path / "gain", [np.zeros((1, 1000))])
+    data = (tmp_path / "gain").read_bytes()
+    header = json.loads(data[8:4104])
+    about = json.loads(header["__metadata__"]["unsquash-gain"]) | change
+    header["__metadata__"]["unsquash-gain"] = json.dumps(about)
+    (tmp_path / "bad").write_bytes(data[:8] + json.dumps(header).encode().ljust(4096) + data[4104:])
+    with pytest.raises(InputError, match="damaged"):
+        GainFile(tmp_path / "bad")
+
+
+def test_a_header_that_points_beyond_the_file_takes_no_memory(tmp_path):
+    save(tmp_path / "gain", [np.zeros((1, 1000))])
+    data = (tmp_path / "gain").read_bytes()
+    header = json.loads(data[8:4104])
+    header["ends"]["data_offsets"][1] = 2**62
+    (tmp_path / "bad").write_bytes(data[:8] + json.dumps(header).encode().ljust(4096) + data[4104:])
+    with pytest.raises(InputError, match="damaged"):
+        GainFile(tmp_path / "bad")
+
+
 def test_damaged_gain_files_are_refused_in_words(tmp_path):
     save(tmp_path / "gain", [np.random.default_rng(0).normal(size=(1, 1000))])
     data = (tmp_path / "gain").read_bytes()

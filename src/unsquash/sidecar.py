@@ -31,6 +31,7 @@ STEP_DB = 2.0**-20
 _VERSION = 1
 _HEADER_BYTES = 4096
 _LARGEST_BLOCK = 2**28
+_LARGEST_LEVEL_DB = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,13 @@ class GainRecord:
     level_gain_db: float
     method: str
     version: str
+
+    def __post_init__(self) -> None:
+        words = (self.squashed_sha256, self.restored_sha256, self.squashed_subtype, self.method, self.version)
+        if not (
+            all(isinstance(word, str) for word in words) and abs(self.level_gain_db) <= _LARGEST_LEVEL_DB
+        ):
+            raise ValueError("this is no record of a gain")
 
 
 def samples_digest(source: AudioSource) -> str:
@@ -165,7 +173,7 @@ class GainFile:
         try:
             self.record = GainRecord(**{name: about[name] for name in names})
             self.rows, self.block_frames = int(about["rows"]), int(about["block_frames"])
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise self._damaged() from error
         if not (0 < self.block_frames * self.rows < _LARGEST_BLOCK):
             raise self._damaged()
@@ -224,6 +232,8 @@ class GainFile:
             raise ValueError("another version")
         self._data = 8 + size
         start, stop = header["ends"]["data_offsets"]
+        if not 0 <= start <= stop <= self._path.stat().st_size:
+            raise ValueError("the ends of the blocks lie beyond the file's")
         file.seek(self._data + start)
         self._ends = np.frombuffer(file.read(stop - start), dtype="<i8")
         return about
