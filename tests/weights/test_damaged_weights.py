@@ -165,3 +165,11 @@ def test_half_precision_is_widened(tiny):
     stored = Stored(network="delimiter", config_json=tiny.config_json, tensors=halves)
     net = build(from_bytes(to_bytes(stored), "halves"), "halves")
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_weights_that_are_no_numbers(tmp_path, tiny, value):
+    tensors = {name: tensor.double() for name, tensor in tiny.tensors.items()}
+    tensors["blocks.0.expand.weight"][0, 0] = value
+    stored = Stored(network=tiny.network, config_json=tiny.config_json, tensors=tensors)
+    assert load(tmp_path / "a.safetensors", to_bytes(stored)) is None

@@ -194,7 +194,11 @@ def _single(tensor: torch.Tensor) -> torch.Tensor:
     import numpy as np
     import torch
 
-    return torch.from_numpy(tensor.numpy().astype(np.float32, copy=False))
+    with np.errstate(over="ignore"):
+        numbers = tensor.numpy().astype(np.float32, copy=False)
+    if not np.isfinite(numbers).all():
+        raise WeightsCorruptError("some of its weights are not finite", hint=_HINT)
+    return torch.from_numpy(numbers)
 
 
 def _raw(tensor: torch.Tensor) -> bytes:
