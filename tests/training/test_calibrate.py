@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from unsquash.analysis.dynamics import SQUASHED_PROBABILITY
 from unsquash.nets.gain import GainNet, GainNetConfig
 from unsquash.training.calibrate import THRESHOLDS, Judged, judge, table
 from unsquash.training.examples import NetExample
@@ -11,13 +12,17 @@ from unsquash.training.examples import NetExample
 def test_the_table_weighs_misses_against_harm() -> None:
     judged = Judged(
         squashed=np.array([0.0, 0.0, 1.0, 1.0]),
-        probability=np.array([0.05, 0.55, 0.45, 0.99]),
+        probability=np.array([0.05, 0.75, 0.55, 0.999]),
         gain_db=np.array([-1.0, -3.0, 2.0, 4.0]),
     )
     rows = dict(zip(THRESHOLDS, table(judged).splitlines()[2:], strict=True))
-    assert rows[0.1] == "| 0.10 | 50.0 % | 0.0 % | +3.00 dB | 25.0 % |"
-    assert rows[0.5] == "| 0.50 | 50.0 % | 50.0 % | +2.00 dB | 25.0 % |"
-    assert rows[0.6] == "| 0.60 | 100.0 % | 50.0 % | +2.00 dB | 0.0 % |"
+    assert rows[0.5] == "| 0.500 | 50.0 % | 0.0 % | +3.00 dB | 25.0 % |"
+    assert rows[0.7] == "| 0.700 | 50.0 % | 50.0 % | +2.00 dB | 25.0 % |"
+    assert rows[0.8] == "| 0.800 | 100.0 % | 50.0 % | +2.00 dB | 0.0 % |"
+
+
+def test_the_table_has_the_line_that_is_drawn() -> None:
+    assert SQUASHED_PROBABILITY in THRESHOLDS
 
 
 def test_judging_reports_truth_and_belief_and_that_a_constant_gain_gains_nothing() -> None:

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from unsquash.errors import AudioReadError
-from unsquash.training.corpus import PEAK, SAMPLE_RATE, load_corpus
+from unsquash.training.corpus import PEAK, SAMPLE_RATE, choose, load_corpus
 
 
 def test_decodes_splits_by_artist_and_never_opens_the_benchmark(corpus_folder: Path, tmp_path: Path) -> None:
@@ -60,3 +60,89 @@ def test_folders_of_one_name_whose_files_have_one_name_are_told_apart(tmp_path: 
 def test_a_folder_without_catalogue_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioReadError, match=r"catalog\.csv"):
         load_corpus([tmp_path], tmp_path, validation_artists=[])
+
+
+HEADER = "file,kind,split,artist_or_repo,licence,plr_db\n"
+
+
+def catalogue(folder: Path, text: str) -> None:
+    """Write a catalogue beside `a.wav`, two seconds of a tone."""
+    tone = 0.1 * np.sin(np.arange(2 * SAMPLE_RATE) / 20)
+    soundfile.write(folder / "a.wav", tone, SAMPLE_RATE)
+    (folder / "catalog.csv").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "lacks the column file"),
+        ("file,kind,artist_or_repo,licence,plr_db\na.wav,mix,a,CC0,\n", "lacks the column split"),
+        (HEADER, "nothing in"),
+        (HEADER + "a.wav,mix,train\n", "row 2: fields are missing"),
+        (HEADER + "a.wav,mix,test,a,CC0,\n", "row 2: the split is 'test'"),
+        (HEADER + "a.wav,mix,train,a,CC0,\na.wav,music,train,a,CC0,\n", "row 3: the kind is 'music'"),
+        (HEADER + "a.wav,mix,train,a,CC0,loud\n", "row 2: plr_db is 'loud'"),
+        (HEADER + "a.wav,mix,train,a,CC0,\nb.wav,mix,train,a,CC0,\n", "1 of the files .* missing.* b.wav"),
+    ],
+)
+def test_a_catalogue_that_would_mislead_is_refused(text: str, problem: str, tmp_path: Path) -> None:
+    catalogue(tmp_path, text)
+    with pytest.raises(AudioReadError, match=problem) as refusal:
+        load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
+    assert refusal.value.hint
+
+
+def test_rows_of_the_benchmark_may_be_of_any_kind(tmp_path: Path) -> None:
+    catalogue(tmp_path, HEADER + "a.wav,mix,train,a,CC0,\nsecret.wav,puzzle,bench,b,CC0,\n")
+    assert len(load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])) == 1
+
+
+def test_a_catalogue_of_another_encoding_is_refused(tmp_path: Path) -> None:
+    catalogue(tmp_path, HEADER)
+    (tmp_path / "catalog.csv").write_bytes(
+        HEADER.encode() + "a.wav,mix,train,Bj\u00f6rk,CC0,\n".encode("latin-1")
+    )
+    with pytest.raises(AudioReadError, match=r"cannot read .*catalog\.csv"):
+        load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
+
+
+@pytest.mark.parametrize("damage", ["no audio", "no numbers"])
+def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
+    catalogue(tmp_path, HEADER + "a.wav,mix,train,a,CC0,\n")
+    if damage == "no audio":
+        (tmp_path / "a.wav").write_bytes(b"no audio")
+    else:
+        soundfile.write(tmp_path / "a.wav", np.full(SAMPLE_RATE * 2, np.nan), SAMPLE_RATE, "FLOAT")
+    with pytest.raises(AudioReadError, match=r"a\.wav"):
+        load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_file_that_has_changed_is_decoded_again_and_one_that_is_gone_is_remembered(tmp_path: Path) -> None:
+    catalogue(tmp_path, HEADER + "a.wav,mix,train,a,CC0,\n")
+    (before,) = load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(3 * SAMPLE_RATE) / 20), SAMPLE_RATE)
+    (after,) = load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
+    assert (len(before.samples), len(after.samples)) == (2 * SAMPLE_RATE, 3 * SAMPLE_RATE)
+    (tmp_path / "a.wav").unlink()
+    (again,) = load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
+    np.testing.assert_array_equal(again.samples, after.samples)
+
+
+def test_names_may_be_absolute_and_of_any_script(tmp_path: Path) -> None:
+    audio, elsewhere = tmp_path / "\u00e4udio", tmp_path / "\u97f3\u697d.wav"
+    audio.mkdir()
+    catalogue(audio, HEADER + f"{elsewhere},mix,train,\u30a2,CC0,\n")
+    soundfile.write(elsewhere, 0.1 * np.sin(np.arange(16_000) / 20), 8_000)
+    (track,) = load_corpus([audio], tmp_path / "cache", validation_artists=["\u30a2"])
+    assert track.part == "validation"
+    assert track.samples.shape == (2 * SAMPLE_RATE, 2)
+
+
+def test_a_part_without_tracks_is_refused(corpus_folder: Path, cache_folder: Path) -> None:
+    corpus = load_corpus([corpus_folder], cache_folder, validation_artists=["b"])
+    assert [track.artist for track in choose(corpus, "validation", "mix")] == ["b"]
+    with pytest.raises(AudioReadError, match="of kind speech in the part 'validation'"):
+        choose(corpus, "validation", "speech")
+    with pytest.raises(AudioReadError, match="at all in the part 'judging'"):
+        choose(corpus, "judging")

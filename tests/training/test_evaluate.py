@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from unsquash.errors import InputError, OutputError
+from unsquash.training import evaluate
 from unsquash.training.corpus import SAMPLE_RATE
 from unsquash.training.evaluate import Score, main, summary, table
 from unsquash.units import Float64Array
@@ -78,3 +81,50 @@ def test_a_built_benchmark_is_scored(music: Float64Array, tmp_path: Path) -> Non
     assert clipped["delimiter_db"] == 12.5
     assert 3.0 < clipped["before_db"] < 25.0
     assert clipped["crest_error_before_db"] < -1.0
+
+
+BUILD = """
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir()
+(folder / "index.json").write_text(json.dumps([{"case": "song__a", "processor": "a"}]))
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Arguments that name a benchmark relative to the working directory."""
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "build.py").write_text(BUILD)
+    (tmp_path / "bench" / "delimiter.csv").write_text("case,after_db\nsong__a,40\n")
+    monkeypatch.chdir(tmp_path)
+    return ["gain-small", "--bench", "bench", "--work", "work", "--out", "results.json", "--threads", "1"]
+
+
+def test_scores_are_kept_as_they_come(bench: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def some(*_arguments: object) -> Iterator[Score]:
+        yield score("a", 10, 13)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "score_cases", some)
+    with pytest.raises(KeyboardInterrupt):
+        main(bench)
+    assert Path("work/index.json").exists()  # built where it was asked for
+    results = json.loads(Path("results.json").read_text())
+    assert [case["case"] for case in results["cases"]] == ["song__a"]
+    assert results["summary"]["auto_gain_db"] == 3.0
+    assert results["summary"]["untouched_left_alone"] is None
+
+
+def test_a_benchmark_that_cannot_be_scored_is_refused_before_it_is(bench: list[str]) -> None:
+    Path("bench/build.py").write_text("raise SystemExit(1)")
+    with pytest.raises(InputError, match="could not be built"):
+        main(bench)
+    Path("bench/build.py").write_text(BUILD.replace("song__a", "song__b"))
+    with pytest.raises(InputError, match="no figure of De-limiter for song__b"):
+        main(bench)
+    Path("bench/delimiter.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match=r"delimiter\.csv"):
+        main(bench)
+    with pytest.raises(OutputError, match="nowhere"):
+        main([*bench, "--out", "nowhere/results.json"])

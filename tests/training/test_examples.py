@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from unsquash.errors import AudioReadError, UnsquashError
 from unsquash.nets.features import Features
+from unsquash.training import codecs
+from unsquash.training.corpus import Part
 from unsquash.training.degrade import Example
 from unsquash.training.examples import EXCERPT_SAMPLES, Source, Workers, to_control_rate
 from unsquash.training.mixes import Mixer
@@ -15,6 +24,7 @@ from unsquash.units import Float64Array
 
 @pytest.fixture
 def source(corpus_folder: Path, cache_folder: Path) -> Source:
+    torch.set_num_threads(1)  # as in a worker: sums differ in the last bit
     return Source(
         audio=[corpus_folder],
         cache=cache_folder,
@@ -62,8 +72,50 @@ def test_workers_deliver_the_same_examples(source: Source) -> None:
     expected = next(source.generate("train", 4, 1))
     workers = Workers(source, 1, 4)
     try:
-        received = workers.take(wait=True)
+        while (received := workers.take(wait=True)) is None:
+            pass
     finally:
         workers.stop()
-    assert received is not None
     np.testing.assert_array_equal(received.features, expected.features)
+
+
+@dataclass(frozen=True)
+class Failing:
+    """Gives one number, and then no more for this reason."""
+
+    error: UnsquashError | None
+
+    def generate(self, part: Part, first: int, step: int) -> Iterator[int]:
+        yield first
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(AudioReadError("no music", hint="Get some."), "no music"), (None, "has ended")]
+)
+def test_a_worker_that_ends_is_not_waited_for(error: UnsquashError | None, said: str) -> None:
+    workers = Workers(Failing(error), 1, 7)
+    try:
+        with pytest.raises(UnsquashError, match=said) as failure:
+            _ = [workers.take(wait=True) for _ in range(60)]
+    finally:
+        workers.stop()
+    assert failure.value.hint
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg, which pip cannot install")
+def test_a_terminals_interrupt_does_not_reach_the_programs_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    groups = []
+
+    class Watched(subprocess.Popen):
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
+            groups.append(os.getpgid(self.pid))
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    codecs.compressor_plugin(np.ones((2, 44_100)), np.random.default_rng(0))
+    assert groups
+    assert os.getpgrp() not in groups

@@ -10,9 +10,24 @@ import numpy as np
 import pytest
 import soundfile
 
+from unsquash.errors import AudioReadError
 from unsquash.training.corpus import SAMPLE_RATE, load_corpus
-from unsquash.training.gather import Known, joined, level_movement, licence_of, main, split_of
+from unsquash.training.gather import joined, licence_of, main, split_of
+from unsquash.training.recognition import Known, level_movement
 from unsquash.units import Float64Array
+
+needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb, which Debian has")
+
+
+def packed(root: Path, out: Path) -> None:
+    """Make a package of a folder."""
+    (root / "DEBIAN").mkdir(parents=True)
+    (root / "DEBIAN/control").write_text(
+        f"Package: {root.name}\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: a\n"
+    )
+    (out / "packages").mkdir(parents=True, exist_ok=True)
+    file = out / "packages" / f"{root.name}_1_all.deb"
+    subprocess.run(["dpkg-deb", "-b", str(root), str(file)], check=True)
 
 
 def music(seed: int, seconds: float, rate: int = 22_050) -> Float64Array:
@@ -79,7 +94,15 @@ def test_licences_are_read_from_the_copyright_file(tmp_path: Path) -> None:
     assert licence_of("game", tmp_path) == "CC-BY-SA-3.0, GPL-2+"
 
 
-@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb, which Debian has")
+@pytest.mark.parametrize("names", [[], ["notes.wav"]])
+def test_nothing_to_leave_out_where_something_should_be_is_an_error(names: list[str], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_text("no audio")
+    with pytest.raises(AudioReadError, match="no audio in"):
+        main(["game", "--unlike", str(tmp_path), "--out", str(tmp_path / "out"), "--workers", "1"])
+
+
+@needs_dpkg
 def test_packages_become_a_catalogue_without_what_is_held_out(tmp_path: Path) -> None:
     held_out, out = tmp_path / "bench", tmp_path / "out"
     held_out.mkdir()
@@ -94,12 +117,7 @@ def test_packages_become_a_catalogue_without_what_is_held_out(tmp_path: Path) ->
     soundfile.write(tmp_path / "inside.flac", music(7, 40.0), 22_050)
     with zipfile.ZipFile(sounds / "pak0.pk3", "w") as archive:
         archive.write(tmp_path / "inside.flac", "music/inside.flac")
-    (root / "DEBIAN").mkdir()
-    (root / "DEBIAN/control").write_text(
-        "Package: game\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: a\n"
-    )
-    (out / "packages").mkdir(parents=True)
-    subprocess.run(["dpkg-deb", "-b", str(root), str(out / "packages" / "game_1_all.deb")], check=True)
+    packed(root, out)
     main(["game", "--unlike", str(held_out), "--out", str(out), "--workers", "1"])
     with (out / "catalog.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -108,3 +126,33 @@ def test_packages_become_a_catalogue_without_what_is_held_out(tmp_path: Path) ->
     tracks = load_corpus([out], tmp_path / "cache", validation_artists=[])
     assert sorted(round(len(track.samples) / SAMPLE_RATE) for track in tracks) == [40, 90]
     assert not [path for path in out.iterdir() if path.is_dir() and path.name != "packages"]
+
+
+@needs_dpkg
+def test_one_bad_package_or_archive_does_not_cost_the_others(tmp_path: Path) -> None:
+    out, root = tmp_path / "out", tmp_path / "good"
+    (root / "music").mkdir(parents=True)
+    quiet = music(4, 100.0)
+    quiet[5 * 22_050 :] = 0.0  # and silence in the middle, of which there is no loudness
+    soundfile.write(root / "music" / "theme.flac", quiet, 22_050)
+    soundfile.write(tmp_path / "inside.flac", music(7, 40.0), 22_050)
+    with zipfile.ZipFile(root / "music" / "pak0.pk3", "w") as archive:
+        archive.write(tmp_path / "inside.flac", "inside.flac")
+    damaged = bytearray((root / "music" / "pak0.pk3").read_bytes())
+    damaged[2000:2100] = bytes(100)
+    (root / "music" / "pak1.pk3").write_bytes(damaged)
+    packed(root, out)
+    (out / "packages" / "bad_1_all.deb").write_bytes(b"half a download")
+    with pytest.raises(AudioReadError, match="1 of 2 packages could not be had: bad"):
+        main(["bad", "good", "--out", str(out), "--workers", "1"])
+    with (out / "catalog.csv").open() as stream:
+        rows = {Path(row["title"]).name: row for row in csv.DictReader(stream)}
+    assert set(rows) == {"theme.flac", "inside.flac"}
+
+
+def test_where_there_is_no_apt_a_package_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AudioReadError, match="game"):
+        main(["game", "--out", str(tmp_path / "out"), "--workers", "1"])

@@ -3,16 +3,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 
+from unsquash.errors import OutputError
 from unsquash.nets.gain import GainNet, GainNetConfig
 from unsquash.nets.judge import STATISTICS, Judge
 from unsquash.training.calibrate import judge
 from unsquash.training.checkpoint import load_net, save_net
 from unsquash.training.corpus import SAMPLE_RATE
 from unsquash.training.examples import NetExample, Source
-from unsquash.training.judging import CAUTION, TRUST, Outcomes, excerpts, fit_judge, moderate, observe
+from unsquash.training.judging import CAUTION, TRUST, Outcomes, excerpts, fit_judge, main, moderate, observe
 
 CONFIG = GainNetConfig(mel_bands=8, fine_channels=4, coarse_channels=4, embedding_channels=4)
 
@@ -122,3 +124,15 @@ def test_moderation_draws_amounts_towards_caution_and_leaves_the_rest() -> None:
     after = moderated(statistics)
     torch.testing.assert_close(after.amount, CAUTION * before.amount**TRUST)
     torch.testing.assert_close(after.squashed, before.squashed)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"), [(["--examples", "19"], SystemExit), (["--out", "nowhere/judged"], OutputError)]
+)
+def test_what_cannot_end_well_is_not_begun(
+    options: list[str], error: type[BaseException], tmp_path: Path
+) -> None:
+    recipe = Path(__file__).parents[2] / "models" / "gain-small" / "recipe.toml"
+    places = ["--audio", str(tmp_path), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "judged")]
+    with pytest.raises(error):
+        main(["model.safetensors", str(recipe), *places, *options])

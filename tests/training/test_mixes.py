@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from unsquash.errors import AudioReadError
 from unsquash.training import mixes
+from unsquash.training.corpus import Track
 
 
 def test_bands_that_do_not_move_sum_to_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +35,22 @@ def test_bands_move_each_in_its_own_way() -> None:
     assert low.std() > 0.3
     assert high.std() > 0.3
     assert (low - high).std() > 0.3
+
+
+def a_track(kind: str) -> Track:
+    noise = np.random.default_rng(0).integers(-9000, 9000, (44_100, 2)).astype(np.int16)
+    return Track(
+        file=f"{kind}.wav", kind=kind, artist="a", licence="", plr_db=15.0, part="train", samples=noise
+    )
+
+
+def test_scores_alone_are_enough() -> None:
+    mixer = mixes.Mixer([a_track("score")])
+    for seed in range(6):
+        assert mixer.draw(8000, np.random.default_rng(seed)).shape == (2, 8000)
+
+
+@pytest.mark.parametrize("kinds", [[], ["speech", "stem", "loop"]])
+def test_without_finished_pieces_nothing_can_be_drawn(kinds: list[str]) -> None:
+    with pytest.raises(AudioReadError, match="no finished pieces"):
+        mixes.Mixer([a_track(kind) for kind in kinds])

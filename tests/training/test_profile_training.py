@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,12 @@ import torch
 from unsquash.analysis.space import NOTHING
 from unsquash.dsp.compressor import compress
 from unsquash.dsp.profiles import load_profile_set
-from unsquash.errors import OptionError
+from unsquash.errors import AudioReadError, OptionError
 from unsquash.nets.features import Features
 from unsquash.nets.profile import EXCERPT_FRAMES, ProfileNet, ProfileNetConfig
 from unsquash.training.checkpoint import load_profile_net
 from unsquash.training.corpus import SAMPLE_RATE
-from unsquash.training.profiles.evaluate import Trial, accuracy, reliability
+from unsquash.training.profiles.evaluate import Trial, accuracy, excerpt_trials, reliability, settings_mse
 from unsquash.training.profiles.examples import (
     ProfileExample,
     ProfileSource,
@@ -135,7 +136,8 @@ def test_a_training_compiles_the_network_only_if_asked(
     monkeypatch.setattr(ProfileNet, "compile", lambda net: compiled.append(net))
     recipe = dataclasses.replace(TINY, validation_artists=("b",), minutes=0.02)
     for wanted, count in ((False, 0), (True, 1)):
-        train(recipe, source, tmp_path, device="cpu", workers=1, minutes=1.0, resume=False, compiled=wanted)
+        out = tmp_path / str(count)
+        train(recipe, source, out, device="cpu", workers=1, minutes=1.0, resume=False, compiled=wanted)
         assert len(compiled) == count
 
 
@@ -230,3 +232,20 @@ def test_the_shipped_recipe_is_understood(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("nonsense = 1")
     with pytest.raises(OptionError, match=r"bad\.toml"):
         load_profile_recipe(tmp_path / "bad.toml")
+
+
+def test_settings_of_nothing_have_no_error() -> None:
+    trials = [Trial(truth=1, said=1, probability=0.9, squared_error=error) for error in (0.2, math.nan, 0.4)]
+    assert settings_mse(trials) == pytest.approx(0.3)
+    assert math.isnan(settings_mse(trials[1:2]))
+
+
+def test_pieces_longer_than_all_recordings_are_not_looked_for_for_ever(source: ProfileSource) -> None:
+    tracks, net = source.tracks("train"), ProfileNet(TINY.net)
+    with pytest.raises(AudioReadError, match="15 s is loud enough"):
+        excerpt_trials(net, tracks, FIVE, "in-situ", count=1, seed=1)
+
+
+def test_a_part_without_tracks_is_an_error(source: ProfileSource) -> None:
+    with pytest.raises(AudioReadError, match="judging"):
+        source.tracks("judging")

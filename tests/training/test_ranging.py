@@ -13,6 +13,7 @@ import soundfile
 from unsquash.analysis.space import LOWEST, compressor_at
 from unsquash.dsp.compressor import compress
 from unsquash.dsp.profiles import load_profile
+from unsquash.errors import AudioReadError, OutputError
 from unsquash.training.corpus import SAMPLE_RATE
 from unsquash.training.profiles import ranging
 from unsquash.training.profiles.ranging import (
@@ -96,13 +97,18 @@ def test_what_lies_within_below_and_above_is_counted_of_what_was_found() -> None
     assert summarize([piece(2.0, None)]) == {"pieces": 1, "found": 0}
 
 
-def test_the_command_counts_pieces_of_held_out_artists(cache_folder: Path, tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "0.flac", music(8.0, 0).T, SAMPLE_RATE)
+def arguments(samples: Float64Array, cache: Path, folder: Path) -> list[str]:
+    """Make a corpus of one held-out recording; returns what the command is told."""
+    soundfile.write(folder / "0.flac", samples.T, SAMPLE_RATE)
     header = "file,kind,split,artist_or_repo,title,licence,genre,start_s,duration_s,plr_db,source"
-    (tmp_path / "catalog.csv").write_text(f"{header}\n0.flac,mix,train,a,,CC0,,0,8,15,\n")
-    (tmp_path / "recipe.toml").write_text('name = "tiny"\nvalidation_artists = ["a"]\n')
-    places = ["--audio", str(tmp_path), "--cache", str(cache_folder), "--out", str(tmp_path / "out.json")]
-    ranging.main([str(tmp_path / "recipe.toml"), *places, "--count", "3"])
+    (folder / "catalog.csv").write_text(f"{header}\n0.flac,mix,train,a,,CC0,,0,8,15,\n")
+    (folder / "recipe.toml").write_text('name = "tiny"\nvalidation_artists = ["a"]\n')
+    places = ["--audio", str(folder), "--cache", str(cache), "--out", str(folder / "out.json")]
+    return [str(folder / "recipe.toml"), *places]
+
+
+def test_the_command_counts_pieces_of_held_out_artists(cache_folder: Path, tmp_path: Path) -> None:
+    ranging.main([*arguments(music(8.0, 0), cache_folder, tmp_path), "--count", "3"])
     results = json.loads((tmp_path / "out.json").read_text())
     assert {kind: row["pieces"] for kind, row in results.items()} == {
         MODEL: 2,
@@ -110,3 +116,37 @@ def test_the_command_counts_pieces_of_held_out_artists(cache_folder: Path, tmp_p
         "ffmpeg-acompressor": 0,
         "all": 3,
     }
+
+
+def test_counts_are_kept_as_they_come(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([piece(3.0, 2.0)])
+    monkeypatch.setattr(ranging, "analyze", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(ranging, "looked", lambda *_arguments: next(found))
+    with pytest.raises(StopIteration):
+        ranging.main([*arguments(music(8.0, 0), cache_folder, tmp_path), "--count", "3"])
+    assert json.loads((tmp_path / "out.json").read_text())["all"]["pieces"] == 1
+
+
+@pytest.mark.parametrize("samples", [music(3.0, 0), np.eye(2, 8 * SAMPLE_RATE)], ids=["short", "sparse"])
+def test_recordings_that_are_too_short_or_quiet_are_not_looked_through_for_ever(
+    samples: Float64Array, cache_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(AudioReadError, match="loud enough"):
+        ranging.main(arguments(samples, cache_folder, tmp_path))
+
+
+def test_a_place_for_results_that_is_none_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "out.json").mkdir()
+    with pytest.raises(OutputError, match=r"out\.json"):
+        ranging.main(arguments(music(8.0, 0), tmp_path / "cache", tmp_path))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_without_held_out_artists_the_recipe_is_named(cache_folder: Path, tmp_path: Path) -> None:
+    told = arguments(music(8.0, 0), cache_folder, tmp_path)
+    (tmp_path / "recipe.toml").write_text('name = "tiny"\nvalidation_artists = ["b"]\n')
+    with pytest.raises(AudioReadError, match="validation") as refusal:
+        ranging.main(told)
+    assert "validation_artists" in refusal.value.hint

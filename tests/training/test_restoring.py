@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ import torch
 
 from unsquash.dsp.compressor import compress
 from unsquash.dsp.profiles import load_profile_set
+from unsquash.errors import OptionError
 from unsquash.nets.profile import EXCERPT_SAMPLES
 from unsquash.training.corpus import SAMPLE_RATE
+from unsquash.training.profiles import refining, restoring
 from unsquash.training.profiles.restoring import EXACT_DB, measure, restore_every_way, summarize
 from unsquash.units import Float64Array
 from unsquash.weights import load_profile_net
@@ -34,3 +38,10 @@ def test_every_way_restores_the_same_recording(song_18_s: Float64Array) -> None:
     assert row["classified"]["si_sdr_db"] > row["nothing"]["si_sdr_db"]
     quartiles = summarize([row, row])
     assert quartiles["nothing"]["si_sdr_db"] == pytest.approx([row["nothing"]["si_sdr_db"]] * 3, rel=1e-3)
+
+
+@pytest.mark.parametrize("command", [restoring, refining], ids=["restoring", "refining"])
+def test_a_set_that_is_none_is_refused_before_any_work(command: ModuleType, tmp_path: Path) -> None:
+    places = ["--audio", str(tmp_path), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "o.json")]
+    with pytest.raises(OptionError, match="fife"):
+        command.main([str(tmp_path / "recipe.toml"), *places, "--sets", "five,fife"])

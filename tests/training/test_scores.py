@@ -11,11 +11,28 @@ import numpy as np
 import pytest
 import soundfile
 
-from unsquash.errors import OptionError
+from unsquash.errors import InputError, OptionError
+from unsquash.training import scores
 from unsquash.training.corpus import SAMPLE_RATE, load_corpus
 from unsquash.training.scores import DRUMS, LONGEST_S, SILENCE, TICKS_PER_S, render_all, varied
 
 SOUNDFONTS = [path for folder in ("sf2", "sf3") for path in Path("/usr/share/sounds", folder).glob("*.sf?")]
+
+
+def smf(body: bytes, division: int = 96) -> bytes:
+    """Make a MIDI file of one track."""
+    header = b"MThd" + (6).to_bytes(4, "big") + bytes([0, 0, 0, 1, 0, division])
+    return header + b"MTrk" + len(body).to_bytes(4, "big") + body
+
+
+END = b"\x00\xff\x2f\x00"
+NO_SCORES = [
+    b"no score",
+    smf(b"\x00\xff\x59\x02\x09\x00" + END),  # nine sharps
+    smf(b"\x00\xff\x51\x01\x09" + END),  # a third of a tempo
+    smf(b"\x00\x90\x40\x40\x10\x80\x40\x40" + END, division=0),
+    smf(END).replace(bytes([0, 0, 0, 1]), bytes([0, 2, 0, 1])),  # tracks that are not played together
+]
 
 
 @pytest.fixture
@@ -71,7 +88,8 @@ def test_nothing_to_render_is_refused(tmp_path):
 def test_what_is_rendered_is_training_audio(score, tmp_path):
     (tmp_path / "midi").mkdir()
     score.save(tmp_path / "midi" / "tune.mid")
-    (tmp_path / "midi" / "broken.mid").write_bytes(b"no score")
+    for index, track in enumerate(NO_SCORES):
+        (tmp_path / "midi" / f"broken{index}.mid").write_bytes(track)
     count = render_all(tmp_path / "midi", tmp_path / "out", SOUNDFONTS[:1], variants=2, seed=3)
     with (tmp_path / "out" / "catalog.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -82,3 +100,48 @@ def test_what_is_rendered_is_training_audio(score, tmp_path):
     for track in load_corpus([tmp_path / "out"], tmp_path / "cache", validation_artists=[]):
         assert track.kind == "score"
         assert 20 * SAMPLE_RATE <= len(track.samples) <= (LONGEST_S + 10) * SAMPLE_RATE
+
+
+@pytest.fixture
+def midi(score: mido.MidiFile, tmp_path: Path) -> Path:
+    """Two scores."""
+    folder = tmp_path / "midi"
+    folder.mkdir()
+    score.save(folder / "a.mid")
+    score.save(folder / "b.MID")
+    (tmp_path / "font.sf2").write_bytes(b"")
+    return folder
+
+
+def test_pieces_are_in_the_catalogue_as_they_come(
+    midi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def played(*_arguments: object) -> np.ndarray:
+        made.append(1)
+        if len(made) > 2:
+            raise KeyboardInterrupt
+        return 0.1 * np.ones((25 * SAMPLE_RATE, 2))
+
+    monkeypatch.setattr(scores, "render", played)
+    monkeypatch.chdir(midi)
+    with pytest.raises(KeyboardInterrupt):
+        render_all(Path(), tmp_path / "out", [tmp_path / "font.sf2"], variants=3, seed=3)
+    with (tmp_path / "out" / "catalog.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["file"], row["artist_or_repo"]) for row in rows] == [
+        ("a-0.flac", "midi"),
+        ("b.MID-0.flac", "midi"),
+    ]
+
+
+def test_without_a_sound_font_nothing_is_rendered_and_no_catalogue_written(
+    midi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OptionError, match=r"no sound font .*nowhere\.sf2"):
+        render_all(midi, tmp_path / "out", [tmp_path / "nowhere.sf2"], variants=1, seed=1)
+    monkeypatch.setattr(scores, "render", lambda *_arguments: np.empty((0, 2)))
+    with pytest.raises(InputError, match="none of 2 scores"):
+        render_all(midi, tmp_path / "out", [tmp_path / "font.sf2"], variants=1, seed=1)
+    assert not list((tmp_path / "out").iterdir())

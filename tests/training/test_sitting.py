@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from unsquash.errors import OptionError, OutputError, UnsquashError
 from unsquash.training import sitting
 from unsquash.training.checkpoint import Progress
 from unsquash.training.recipe import Recipe
-from unsquash.training.sitting import FIRST_EXAMPLES, Pool, sit
+from unsquash.training.sitting import FIRST_EXAMPLES, Pool, check_schedule, open_folder, sit, sitting_parser
 
 BURST = 12
 
@@ -95,3 +99,78 @@ def test_a_sitting_may_end_before_its_schedule(monkeypatch) -> None:
     )
     assert len(steps) == 29
     assert progress.elapsed_s == 29.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_learned_is_recorded_when_a_sitting_is_interrupted(
+    monkeypatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(sitting, "time", Clock())
+    recipe = Recipe(name="x", minutes=10.0, batch=8, pool_examples=500, validate_every=1000)
+    progress, producers, records = Progress(), Producers(0), []
+
+    def step(batch: list[int], done: float, rng: np.random.Generator) -> float:
+        progress.step += 1
+        if progress.step == 5:
+            signal.raise_signal(number)
+        return float(progress.step)
+
+    with pytest.raises(KeyboardInterrupt):
+        sit(recipe, progress, producers, step, records.append, minutes=5.0)  # type: ignore[arg-type]
+    assert records == [[1.0, 2.0, 3.0, 4.0, 5.0]]
+    assert producers.stopped
+
+
+def test_what_was_learned_is_recorded_when_the_producers_end(monkeypatch) -> None:
+    class Ending(Producers):
+        def take(self, *, wait: bool) -> int | None:
+            if self.number > 400:
+                raise UnsquashError("a process has ended")
+            return super().take(wait=wait)
+
+    monkeypatch.setattr(sitting, "time", Clock())
+    recipe = Recipe(name="x", minutes=10.0, batch=8, pool_examples=500, reuse=2.0, validate_every=1000)
+    progress, producers, records = Progress(), Ending(0), []
+
+    def step(batch: list[int], done: float, rng: np.random.Generator) -> float:
+        progress.step += 1
+        return 1.0
+
+    with pytest.raises(UnsquashError, match="a process has ended"):
+        sit(recipe, progress, producers, step, records.append, minutes=5.0)  # type: ignore[arg-type]
+    assert [len(losses) for losses in records] == [progress.step]
+    assert progress.step > 5
+    assert producers.stopped
+
+
+def test_a_training_is_not_written_over(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    open_folder(out, resume=False, begin_with=None)
+    (out / "state.safetensors").write_bytes(b"hours of work")
+    open_folder(out, resume=True, begin_with=None)
+    with pytest.raises(OptionError, match="holds a training"):
+        open_folder(out, resume=False, begin_with=tmp_path / "weights.safetensors")
+    with pytest.raises(OptionError, match="weights of its own"):
+        open_folder(out, resume=True, begin_with=tmp_path / "weights.safetensors")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "state.safetensors").mkdir()
+    with pytest.raises(OutputError):
+        open_folder(tmp_path, resume=True, begin_with=None)
+
+
+def test_a_schedule_that_is_over_is_not_sat_through() -> None:
+    recipe = Recipe(name="x", minutes=10.0)
+    check_schedule(recipe, Progress(elapsed_s=599.0))
+    with pytest.raises(OptionError, match="the schedule of 10 minutes is over"):
+        check_schedule(recipe, Progress(elapsed_s=600.0))
+
+
+@pytest.mark.parametrize("option", ["--minutes", "--workers", "--threads", "--device"])
+def test_an_option_that_makes_no_sense_is_a_usage_error(option: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        sitting_parser("train", "").parse_args(
+            ["recipe.toml", "--audio", "a", "--cache", "c", "--out", "o", option, "0"]
+        )
+    assert end.value.code == 2

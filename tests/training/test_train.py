@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from unsquash.errors import OptionError
-from unsquash.training.checkpoint import save_net
+from unsquash.errors import ModelError, OptionError, OutputError
+from unsquash.training.checkpoint import load_net, save_net
 from unsquash.training.examples import NetExample, Source
+from unsquash.training.profiles.train import load_profile_recipe
 from unsquash.training.recipe import Recipe, load_recipe
 from unsquash.training.train import Trainer, train
 from unsquash.training.validate import collate, si_sdr_db, validate
@@ -117,9 +120,72 @@ def test_every_shipped_recipe_loads() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["name = ", "colour = 1", "name = 'x'\nbatch = 0", "name = 'x'\n[net]\nfoo = 1"]
+    "text",
+    [
+        "name = ",
+        "colour = 1",
+        "name = 'x'\nbatch = 0",
+        "name = 'x'\nbatch = 2.5",
+        "name = 'x'\nminutes = nan",
+        "name = 'x'\nminutes = 0",
+        "name = 'x'\ncrop_frames = 6",
+        "name = 'x'\nlearning_rate = -1",
+        "name = 'x'\nvalidation_artists = 'all of them'",
+        "name = 'x'\nnet = 3",
+        "name = 'x'\n[net]\nfoo = 1",
+        "name = '\xff'",
+    ],
 )
 def test_a_wrong_recipe_is_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text(text)
-    with pytest.raises(OptionError):
+    (tmp_path / "recipe.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(OptionError, match=r"recipe\.toml"):
         load_recipe(tmp_path / "recipe.toml")
+    if "crop_frames" not in text:
+        with pytest.raises(OptionError, match=r"recipe\.toml"):
+            load_profile_recipe(tmp_path / "recipe.toml")
+
+
+def test_a_state_that_does_not_fit_is_refused_and_named(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    trainer = Trainer(tiny_recipe, torch.device("cpu"))
+    with pytest.raises(ModelError, match=r"state\.safetensors"):
+        trainer.load(path)
+    trainer.save(path)
+    larger = dataclasses.replace(tiny_recipe, net=dataclasses.replace(tiny_recipe.net, embedding_channels=4))
+    with pytest.raises(ModelError, match="of another network"):
+        Trainer(larger, torch.device("cpu")).load(path)
+    save_net(trainer.average, tmp_path / "model.safetensors")
+    for damaged in ((tmp_path / "model.safetensors").read_bytes(), path.read_bytes()[:-8], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(ModelError, match=r"state\.safetensors"):
+            trainer.load(path)
+
+
+def test_weights_to_begin_with_that_do_not_fit_are_refused(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(tiny_recipe, torch.device("cpu"))
+    with pytest.raises(ModelError, match="do not fit"):
+        trainer.begin_with(load_net(REPOSITORY / "models/gain-small/model.safetensors").state_dict())
+    with pytest.raises(ModelError, match="of the kind 'profile'"):
+        load_net(REPOSITORY / "models/profile-small/model.safetensors")
+    with pytest.raises(ModelError, match=r"a\.safetensors"):
+        load_net(tmp_path / "a.safetensors")
+    torch.save({}, tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match=r"a\.safetensors"):
+        load_net(tmp_path / "a.safetensors")
+
+
+def test_what_cannot_be_saved_leaves_the_last_state_as_it_was(
+    tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(tiny_recipe, torch.device("cpu"))
+    trainer.save(tmp_path / "state.safetensors")
+    before = (tmp_path / "state.safetensors").read_bytes()
+
+    def no_room(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    with pytest.raises(OutputError, match=r"state\.safetensors"):
+        trainer.save(tmp_path / "state.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+    assert (tmp_path / "state.safetensors").read_bytes() == before

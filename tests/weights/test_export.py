@@ -8,7 +8,7 @@ import json
 import pytest
 from safetensors.torch import save_file
 
-from unsquash.errors import WeightsCorruptError
+from unsquash.errors import OptionError, WeightsCorruptError
 from unsquash.training import export as command
 from unsquash.weights import FileSource, export, find_entry, import_file, load_net
 from unsquash.weights.manifest import manifest_text, read_manifest
@@ -63,6 +63,19 @@ def test_from_the_command_line(trained, tmp_path, capsys):
     (entry,) = read_manifest(manifest)
     assert entry.sha256 in capsys.readouterr().out
     assert entry.licence == "CC0-1.0"
+
+
+@pytest.mark.parametrize("results", ["{", "[1]", None])
+def test_figures_that_are_none_are_refused_before_anything_is_written(trained, tmp_path, results):
+    (tmp_path / "card.md").write_text("Prose.")
+    if results is not None:
+        (tmp_path / "results.json").write_text(results)
+    files = {"--description": "card.md", "--results": "results.json", "--manifest": "weights.toml"}
+    flags = [text for flag, name in files.items() for text in (flag, str(tmp_path / name))]
+    with pytest.raises(OptionError, match=r"results\.json"):
+        command.main([str(trained), str(tmp_path / "ours"), *flags])
+    assert not (tmp_path / "ours").exists()
+    assert not (tmp_path / "weights.toml").exists()
 
 
 def test_what_was_exported_can_be_pinned_on_another_machine(trained, machine, tiny):

@@ -18,6 +18,7 @@ import torch
 from unsquash.errors import WeightsCorruptError
 from unsquash.nets.gain import GainNet
 from unsquash.training.checkpoint import load_net, save_net
+from unsquash.training.commands import positive_float, run
 
 
 def averaged(before: GainNet, after: GainNet, share: float) -> GainNet:
@@ -40,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m unsquash.training.averaging", description=__doc__)
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
-    parser.add_argument("--share", type=float, default=0.5, help="of the second")
+    parser.add_argument("--share", type=positive_float, default=0.5, help="of the second")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     save_net(averaged(load_net(options.before), load_net(options.after), options.share), options.out)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -19,6 +19,7 @@ import torch
 
 from unsquash.nets.gain import GainNet
 from unsquash.training.codecs import available_plugins
+from unsquash.training.commands import counted, positive_int, run
 from unsquash.training.examples import NetExample, Source
 from unsquash.training.recipe import load_recipe
 from unsquash.training.validate import collate, si_sdr_db
@@ -28,7 +29,7 @@ from unsquash.weights import load_gain_net
 FIRST_NUMBER = 1_000_000
 """Far from the examples that training was watched on."""
 
-THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995)
 HARM_DB = 0.1
 
 
@@ -79,7 +80,7 @@ def table(judged: Judged) -> str:
         restored = judged.probability >= threshold
         gain_db = np.where(restored, judged.gain_db, 0.0)
         lines.append(
-            f"| {threshold:.2f} | {100 * (~restored[~squashed]).mean():.1f} % "
+            f"| {threshold:.3f} | {100 * (~restored[~squashed]).mean():.1f} % "
             f"| {100 * (~restored[squashed]).mean():.1f} % | {gain_db[squashed].mean():+.2f} dB "
             f"| {100 * (gain_db < -HARM_DB).mean():.1f} % |"
         )
@@ -93,14 +94,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
-    parser.add_argument("--examples", type=int, default=400)
+    parser.add_argument("--examples", type=positive_int, default=400)
     options = parser.parse_args(arguments)
     recipe = load_recipe(options.recipe)
     of_recipe = Source.of(recipe, options.audio, options.cache, available_plugins())
     source = dataclasses.replace(of_recipe, moved_share=0.0)
+    net = load_gain_net(options.model)
     examples = islice(source.generate("validation", FIRST_NUMBER, 1), options.examples)
-    print(table(judge(load_gain_net(options.model), list(examples))))
+    print(table(judge(net, list(counted("excerpts", examples)))))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import nn
 
-from unsquash.nets.gain import GainNet, GainNetConfig, build_gain_net
-from unsquash.nets.profile import ProfileNet, build_profile_net
+from unsquash.audio import atomic_output
+from unsquash.errors import ModelError, WeightsCorruptError, WeightsUnavailableError
+from unsquash.nets.gain import GainNet
+from unsquash.nets.judge import Judge
+from unsquash.nets.profile import ProfileNet
+from unsquash.weights.tensors import Stored, build, from_bytes, read_metadata
 
 Remembered = Mapping[nn.Parameter, dict[str, torch.Tensor]]
 """What an optimizer remembers of each parameter, by names of its own."""
 
+Net = TypeVar("Net", GainNet, ProfileNet)
+
+STATE = "state.safetensors"
 STEPS = "step"
 """Counted on the CPU, wherever the parameter is."""
+
+_HINT = "Begin anew in another folder, from model.safetensors with --begin-with."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,26 +56,22 @@ def load_net(path: Path) -> GainNet:
     """Read a network, ready to run, whose judge may not have been fitted yet.
 
     Raises:
-        WeightsCorruptError: The file is of another kind or size.
+        ModelError: There is no such file, or it is damaged, or of another kind or size.
     """
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        config_json = file.metadata()["config"]
-    fresh = GainNet(GainNetConfig.from_json(config_json)).state_dict()
-    judge = {name: value for name, value in fresh.items() if name.startswith("judge.")}
-    return build_gain_net(config_json, judge | tensors)
+    stored = from_bytes(_read(path), str(path))
+    if stored.network == "gain":
+        judge = {f"judge.{name}": value for name, value in Judge().state_dict().items()}
+        stored = replace(stored, tensors=judge | dict(stored.tensors))
+    return _of_kind(GainNet, stored, path)
 
 
 def load_profile_net(path: Path) -> ProfileNet:
     """Read a profile network, ready to run.
 
     Raises:
-        WeightsCorruptError: The file is of another kind or size.
+        ModelError: There is no such file, or it is damaged, or of another kind or size.
     """
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        config_json = file.metadata()["config"]
-    return build_profile_net(config_json, tensors)
+    return _of_kind(ProfileNet, from_bytes(_read(path), str(path)), path)
 
 
 def save_state(
@@ -82,12 +88,25 @@ def save_state(
 
 
 def load_state(net: nn.Module, average: nn.Module, remembered: Remembered, path: Path) -> Progress:
-    """Read what `save_state` wrote into the given objects."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        step, elapsed_s, examples = json.loads(file.metadata()["progress"])
-    net.load_state_dict(_under(tensors, "net."))
-    average.load_state_dict(_under(tensors, "average."))
+    """Read what `save_state` wrote into the given objects.
+
+    Raises:
+        ModelError: There is no such file, or it is damaged, or that of another recipe's training.
+    """
+    data = _read(path)
+    progress_json = read_metadata(data, str(path)).get("progress", "")
+    try:
+        tensors = load(data)
+        step, elapsed_s, examples = json.loads(progress_json)
+    except (SafetensorError, ValueError, TypeError) as error:
+        raise WeightsCorruptError(f"{path} is no state of a training: {error}", hint=_HINT) from error
+    try:
+        net.load_state_dict(_under(tensors, "net."))
+        average.load_state_dict(_under(tensors, "average."))
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path} was left by a training of another network", hint="Give the recipe it began with."
+        ) from error
     parameters = dict(net.named_parameters())
     for place, value in _under(tensors, "optimizer.").items():
         key, _, name = place.partition(".")
@@ -96,11 +115,26 @@ def load_state(net: nn.Module, average: nn.Module, remembered: Remembered, path:
     return Progress(step=step, elapsed_s=elapsed_s, examples=examples)
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsUnavailableError(
+            f"cannot read {path}: {error.strerror}", hint="Check the path."
+        ) from error
+
+
+def _of_kind(kind: type[Net], stored: Stored, path: Path) -> Net:
+    net = build(stored, str(path))
+    if not isinstance(net, kind):
+        raise ModelError(f"{path} holds a network of the kind '{stored.network}'", hint="Give another file.")
+    return net
+
+
 def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def _save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
-    partial = path.with_suffix(".part")
-    save_file(tensors, partial, metadata=metadata)
-    partial.rename(path)
+    with atomic_output(path, overwrite=True) as file:
+        file.write(save(tensors, metadata=metadata))

@@ -95,7 +95,13 @@ def _ffmpeg(graph: str, signal: Float64Array) -> Float64Array:
     raw = ["-f", "f32le", "-ar", str(SAMPLE_RATE), "-ac", "2"]
     command = ["ffmpeg", "-v", "error", "-threads", "1", *raw, "-i", "-", "-af", graph, *raw, "-"]
     data = np.ascontiguousarray(signal.T).astype("<f4").tobytes()
-    output = subprocess.run(command, input=data, capture_output=True, check=True).stdout  # noqa: S603
+    output = subprocess.run(  # noqa: S603
+        command,
+        input=data,
+        capture_output=True,
+        check=True,
+        process_group=0,  # the interrupt of a terminal is not for it
+    ).stdout
     return np.frombuffer(output, "<f4").reshape(-1, 2).T.astype(np.float64)
 
 

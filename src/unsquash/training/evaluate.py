@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import subprocess
 import sys
 import time
@@ -24,12 +25,14 @@ import soundfile
 import torch
 
 from unsquash.analysis.diagnosis import Diagnosis, analyze
-from unsquash.audio import ArraySource
+from unsquash.audio import ArraySource, check_target
+from unsquash.errors import InputError
 from unsquash.metrics import si_sdr_db
 from unsquash.nets.gain import GainNet
 from unsquash.options import PUBLISHED, RestoreOptions
 from unsquash.plan import Plan, make_plan
 from unsquash.stages import restored_blocks, suspects_of
+from unsquash.training.commands import positive_int, run, write_json
 from unsquash.units import Float64Array, FloatArray
 from unsquash.weights import load_gain_net
 
@@ -80,35 +83,40 @@ def _restored(source: ArraySource, plan: Plan, diagnosis: Diagnosis, net: GainNe
     return restored_blocks(source, plan, diagnosis, RestoreOptions(), net, 0, frames, lambda _x, _gain: None)
 
 
-def score_cases(work: Path, delimiter_db: dict[str, float], net: GainNet) -> list[Score]:
-    """Restore and score every case of a built benchmark."""
-    scores = []
-    for case in json.loads((work / "index.json").read_text()):
+def score_cases(work: Path, delimiter_db: dict[str, float], net: GainNet) -> Iterator[Score]:
+    """Restore and score every case of a built benchmark.
+
+    Raises:
+        InputError: De-limiter's figure for a case is missing, or the case is silent.
+    """
+    cases = json.loads((work / "index.json").read_text(encoding="utf-8"))
+    if strange := [case["case"] for case in cases if case["case"] not in delimiter_db]:
+        raise InputError(
+            f"no figure of De-limiter for {strange[0]}", hint="Are --bench and --work of the same benchmark?"
+        )
+    for case in cases:
         name = case["case"]
         original, _ = soundfile.read(work / name / "original.wav")
         squashed, sample_rate = soundfile.read(work / name / "squashed.wav")
         neural, auto, diagnosis, plan = restore_both(np.ascontiguousarray(squashed.T), sample_rate, net)
         dynamics, fit = diagnosis.dynamics, diagnosis.compressor
         if dynamics is None:
-            raise ValueError(f"the benchmark's case {name} is silent")
+            raise InputError(f"the benchmark's case {name} is silent", hint="Build it again.")
         sure = dynamics.confidence
-        scores.append(
-            Score(
-                case=name,
-                processor=case["processor"],
-                verdict=dynamics.verdict,
-                method=plan.method,
-                agreement=0.0 if fit is None else fit.agreement,
-                squashed_probability=1.0 - sure if dynamics.verdict == "none" else sure,
-                before_db=_capped_si_sdr_db(original, squashed),
-                neural_db=_capped_si_sdr_db(original, neural.T),
-                auto_db=_capped_si_sdr_db(original, auto.T),
-                delimiter_db=delimiter_db[name],
-                crest_error_before_db=_crest_db(squashed) - _crest_db(original),
-                crest_error_auto_db=_crest_db(auto) - _crest_db(original),
-            )
+        yield Score(
+            case=name,
+            processor=case["processor"],
+            verdict=dynamics.verdict,
+            method=plan.method,
+            agreement=0.0 if fit is None else fit.agreement,
+            squashed_probability=1.0 - sure if dynamics.verdict == "none" else sure,
+            before_db=_capped_si_sdr_db(original, squashed),
+            neural_db=_capped_si_sdr_db(original, neural.T),
+            auto_db=_capped_si_sdr_db(original, auto.T),
+            delimiter_db=delimiter_db[name],
+            crest_error_before_db=_crest_db(squashed) - _crest_db(original),
+            crest_error_auto_db=_crest_db(auto) - _crest_db(original),
         )
-    return scores
 
 
 def _capped_si_sdr_db(original: Float64Array, estimate: Float64Array) -> float:
@@ -127,7 +135,8 @@ def table(scores: Sequence[Score]) -> str:
         groups[score.processor].append(score)
     for processor, members in groups.items():
         lines.append(_row("untouched" if processor == "none" else processor, members))
-    lines.append(_row("mean of all squashed", [s for s in scores if s.processor != "none"]))
+    if squashed := [s for s in scores if s.processor != "none"]:
+        lines.append(_row("mean of all squashed", squashed))
     return "\n".join(lines)
 
 
@@ -158,7 +167,8 @@ def _row(title: str, scores: Sequence[Score]) -> str:
 
 
 def _mean(values: Iterable[float]) -> float:
-    return round(float(np.mean(list(values))), 3)
+    known = list(values)
+    return round(float(np.mean(known)), 3) if known else math.nan
 
 
 def _crest_db(samples: Float64Array) -> float:
@@ -166,8 +176,26 @@ def _crest_db(samples: Float64Array) -> float:
 
 
 def _delimiter_figures(path: Path) -> dict[str, float]:
-    with path.open(newline="") as stream:
-        return {row["case"]: float(row["after_db"]) for row in csv.DictReader(stream)}
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return {row["case"]: float(row["after_db"]) for row in csv.DictReader(stream)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"cannot read {path}: {error}", hint="It has the columns case and after_db."
+        ) from error
+
+
+def _built(bench: Path, work: Path) -> Path:
+    """Return the folder of the cases, built where they are missing."""
+    if not (work / "index.json").exists():
+        command = [sys.executable, str(bench.resolve() / "build.py"), str(work.resolve())]
+        try:
+            subprocess.run(command, check=True, cwd=bench)  # noqa: S603
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise InputError(
+                f"the benchmark in {bench} could not be built", hint="What it needs is in its README."
+            ) from error
+    return work
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -177,26 +205,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bench", type=Path, required=True, help="folder with build.py and delimiter.csv")
     parser.add_argument("--work", type=Path, required=True, help="where the cases are, or will be, built")
     parser.add_argument("--out", type=Path, required=True, help="results as JSON")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=positive_int, default=2)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    if not (options.work / "index.json").exists():
-        command = [sys.executable, str(options.bench / "build.py"), str(options.work)]
-        subprocess.run(command, check=True, cwd=options.bench)  # noqa: S603
-    begun = time.monotonic()
-    scores = score_cases(
-        options.work, _delimiter_figures(options.bench / "delimiter.csv"), load_gain_net(options.model)
-    )
-    results = {
-        "model": options.model,
-        "seconds": round(time.monotonic() - begun, 1),
-        "summary": summary(scores),
-        "cases": [asdict(score) for score in scores],
-    }
-    options.out.write_text(json.dumps(results, indent=1) + "\n")
+    check_target(options.out, overwrite=True)
+    net, delimiter_db = load_gain_net(options.model), _delimiter_figures(options.bench / "delimiter.csv")
+    work = _built(options.bench, options.work)
+    begun, scores = time.monotonic(), list[Score]()
+    for score in score_cases(work, delimiter_db, net):
+        scores.append(score)
+        results = {
+            "model": options.model,
+            "seconds": round(time.monotonic() - begun, 1),
+            "summary": summary(scores),
+            "cases": [asdict(score) for score in scores],
+        }
+        write_json(options.out, results, indent=1)
     print(table(scores))
-    print(json.dumps(results["summary"]))
+    print(json.dumps(summary(scores)))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from unsquash.errors import UnsquashError
 from unsquash.nets.features import SUBFRAME_SAMPLES, Features
 from unsquash.nets.gain import QUANTUM_SAMPLES, VERDICTS
 from unsquash.training.codecs import PLUGINS
@@ -38,6 +40,7 @@ EXCERPT_SAMPLES = 688 * QUANTUM_SAMPLES
 LEAD_IN_SAMPLES = 3 * SAMPLE_RATE // 2
 TAIL_SAMPLES = 4096
 SILENCE_POWER = 1e-5
+PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +146,16 @@ class Source:
         )
 
     def tracks(self, part: Part) -> list[Track]:
-        """Open the tracks of one part of the corpus."""
+        """Open the tracks of one part of the corpus; there may be none."""
         everything = load_corpus(self.audio, self.cache, validation_artists=self.validation_artists)
         return [track for track in everything if track.part == part]
 
     def generate(self, part: Part, first: int, step: int) -> Iterator[NetExample]:
-        """Generate examples of one part of the corpus."""
+        """Generate examples of one part of the corpus.
+
+        Raises:
+            AudioReadError: There is no music in that part.
+        """
         mixer = Mixer(self.tracks(part), moved_share=self.moved_share)
         seed = self.seed if part == "train" else self.seed + 1_000_003
         squash = partial(degrade, plugin_share=self.plugin_share)
@@ -168,7 +175,7 @@ class Workers(Generic[Made]):
 
     def __init__(self, source: Generator[Made], count: int, first: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self._queue: multiprocessing.Queue[Made] = context.Queue(maxsize=8)
+        self._queue: multiprocessing.Queue[Made | UnsquashError] = context.Queue(maxsize=8)
         self._processes = [
             context.Process(target=_work, args=(source, first + i, count, self._queue), daemon=True)
             for i in range(count)
@@ -177,11 +184,23 @@ class Workers(Generic[Made]):
             process.start()
 
     def take(self, *, wait: bool) -> Made | None:
-        """Take one example; None if none is ready and `wait` is false."""
+        """Take one example; None if none is ready, or comes within a moment if `wait` is true.
+
+        Raises:
+            UnsquashError: A process has ended.
+        """
         try:
-            return self._queue.get(block=wait, timeout=300)
+            made = self._queue.get(block=wait, timeout=PATIENCE_S)
         except queue.Empty:
-            return None
+            if all(process.is_alive() for process in self._processes):
+                return None
+            raise UnsquashError(
+                "a process that makes examples has ended",
+                hint="What it said is above; if nothing, memory may have run out: give fewer --workers.",
+            ) from None
+        if isinstance(made, UnsquashError):
+            raise made
+        return made
 
     def stop(self) -> None:
         """End the processes."""
@@ -190,11 +209,14 @@ class Workers(Generic[Made]):
             process.join()
 
 
-def _work(source: Generator[Made], first: int, step: int, examples: multiprocessing.Queue[Made]) -> None:
+def _work(
+    source: Generator[Made], first: int, step: int, examples: multiprocessing.Queue[Made | UnsquashError]
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the trainer ends its workers itself
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
     trainer = multiprocessing.parent_process()
-    for example in source.generate("train", first, step):
+    for example in _until_an_error(source.generate("train", first, step)):
         while trainer is None or trainer.is_alive():  # a killed trainer leaves no workers behind
             with contextlib.suppress(queue.Full):
                 examples.put(example, timeout=5.0)
@@ -202,6 +224,13 @@ def _work(source: Generator[Made], first: int, step: int, examples: multiprocess
         else:
             examples.cancel_join_thread()  # nobody will read what is still in the pipe
             return
+
+
+def _until_an_error(examples: Iterator[Made]) -> Iterator[Made | UnsquashError]:
+    try:
+        yield from examples
+    except UnsquashError as error:
+        yield error
 
 
 def _per_subframe(signal: Float64Array) -> Float64Array:

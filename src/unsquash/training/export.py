@@ -9,7 +9,10 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from unsquash.errors import OptionError
+from unsquash.training.commands import run
 from unsquash.weights import export
 from unsquash.weights.manifest import MANIFEST
 
@@ -28,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     entry = export(
         chosen.checkpoint,
         chosen.folder,
-        description=chosen.description.read_text(encoding="utf-8"),
-        results=json.loads(chosen.results.read_text(encoding="utf-8")),
+        description=_text(chosen.description),
+        results=_results(chosen.results),
         licence=chosen.licence,
         attribution=chosen.attribution,
         manifest=chosen.manifest,
@@ -37,5 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{entry.name}: {entry.bytes} bytes, SHA-256 {entry.sha256}")
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"cannot read {path}: {error}", hint="It has to be text in UTF-8.") from error
+
+
+def _results(path: Path) -> dict[str, Any]:
+    try:
+        results = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise OptionError(f"{path} is not JSON: {error}", hint="Figures by name.") from error
+    if not isinstance(results, dict):
+        raise OptionError(f"{path} holds no figures by name", hint="The outermost of it has to be {…}.")
+    return results
+
+
 if __name__ == "__main__":
-    main()
+    run(main)

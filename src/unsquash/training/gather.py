@@ -10,12 +10,13 @@ that came up before, are left out: they are known by how their level moves.
 from __future__ import annotations
 
 import argparse
-import csv
+import contextlib
 import hashlib
-import io
+import math
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,27 +25,21 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-import scipy.fft
 import soundfile
 
-from unsquash.audio import atomic_output
+from unsquash.audio import check_target
 from unsquash.dsp.loudness import LoudnessMeter
 from unsquash.errors import AudioReadError
-from unsquash.training.corpus import CATALOG
+from unsquash.training.commands import positive_int, run
+from unsquash.training.corpus import CATALOG, write_catalog
+from unsquash.training.recognition import AUDIO, Known, level_movement, recordings, remember
 from unsquash.units import Float64Array, FloatArray
 
-SUFFIXES = {".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
 ARCHIVES = {".pk3", ".zip"}
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 LEAST_S, MOST_S = 25.0, 90.0
 LEAST_RATE = 16_000
 PAUSE_S = 0.3
-ENVELOPE_HZ = 50
-TEMPLATE_S = 15.0
-SAME = 0.8
-"""Correlation from which two recordings are one. Lossy copies keep 0.95; different music reaches 0.7, and
-0.85 where beats are as regular as a single drum. Rather a few too many are left out than one too few."""
-
 JUDGING_SHARE = 0.25
 
 COLUMNS = (
@@ -68,58 +63,6 @@ class Gathered:
     envelope: Float64Array
 
 
-class Known:
-    """Recordings that were met before, recognized by how their level moves."""
-
-    def __init__(self) -> None:
-        self._templates: list[Float64Array] = []
-        self._spectra: dict[int, list[npt.NDArray[np.complex128]]] = {}
-
-    def add(self, envelope: Float64Array) -> None:
-        """Remember a recording, or any excerpt of it; what never moves is not remembered."""
-        wanted = round(TEMPLATE_S * ENVELOPE_HZ)
-        start = max(0, (envelope.size - wanted) // 2)
-        template = envelope[start : start + wanted]
-        template = template - template.mean()
-        norm = float(np.sqrt(np.square(template).sum()))
-        if template.size == wanted and norm > 0.0:
-            self._templates.append(template / norm)
-
-    def holds(self, envelope: Float64Array) -> bool:
-        """Return whether an excerpt of this recording was met."""
-        wanted = round(TEMPLATE_S * ENVELOPE_HZ)
-        if envelope.size < wanted:
-            return False
-        size = 2 ** int(np.ceil(np.log2(envelope.size + wanted)))
-        spectra = self._spectra.setdefault(size, [])
-        spectra.extend(scipy.fft.rfft(t, size).conj() for t in self._templates[len(spectra) :])
-        lags = envelope.size - wanted + 1
-        sums = np.cumsum(np.concatenate([[0.0], envelope]))
-        squares = np.cumsum(np.concatenate([[0.0], np.square(envelope)]))
-        mean = (sums[wanted:] - sums[:-wanted]) / wanted
-        variance = (squares[wanted:] - squares[:-wanted]) / wanted - np.square(mean)
-        norms = np.sqrt(np.maximum(variance, 1e-9) * wanted)
-        spectrum = scipy.fft.rfft(envelope, size)
-        return any(
-            float((scipy.fft.irfft(spectrum * one, size)[:lags] / norms).max()) >= SAME for one in spectra
-        )
-
-
-def level_movement(samples: FloatArray, sample_rate: int) -> Float64Array:
-    """Return how the level in dB changes from one step of 1 / `ENVELOPE_HZ` s to the next.
-
-    Shape:
-        samples: `(T, C)`; result: `(n,)`.
-    """
-    step = sample_rate // ENVELOPE_HZ
-    steps = len(samples) // step
-    power = (
-        np.square(samples[: steps * step].astype(np.float64).mean(axis=1)).reshape(steps, step).mean(axis=1)
-    )
-    level_db = 10.0 * np.log10(power + 1e-6 * float(power.max(initial=0.0)) + 1e-12)
-    return np.diff(level_db, prepend=level_db[:1])
-
-
 def gather(root: Path, path: Path) -> Gathered | None:
     """Read a recording and cut the middle out; None for what is short, coarse, silent or no audio."""
     try:
@@ -141,13 +84,21 @@ def gather(root: Path, path: Path) -> Gathered | None:
 
 
 def unpack(package: Path, out: Path) -> None:
-    """Unpack a Debian package, and archives in it."""
-    subprocess.run(["dpkg-deb", "-x", str(package), str(out)], check=True)  # noqa: S603, S607
+    """Unpack a Debian package, and archives in it; a damaged archive is passed over.
+
+    Raises:
+        AudioReadError: The package itself is damaged.
+    """
+    try:
+        subprocess.run(["dpkg-deb", "-x", str(package), str(out)], check=True)  # noqa: S603, S607
+    except subprocess.CalledProcessError as error:
+        raise AudioReadError(
+            f"{package} cannot be unpacked", hint="Remove it; it is fetched again."
+        ) from error
     for archive in [path for path in out.rglob("*") if path.suffix.lower() in ARCHIVES and path.is_file()]:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as packed:
-                wanted = [n for n in packed.namelist() if Path(n).suffix.lower() in SUFFIXES]
-                packed.extractall(archive.with_name(f"{archive.name}.d"), wanted)
+        with contextlib.suppress(*DAMAGED), zipfile.ZipFile(archive) as packed:
+            wanted = [n for n in packed.namelist() if Path(n).suffix.lower() in AUDIO]
+            packed.extractall(archive.with_name(f"{archive.name}.d"), wanted)
 
 
 def licence_of(package: str, root: Path) -> str:
@@ -158,11 +109,6 @@ def licence_of(package: str, root: Path) -> str:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     named = {line.split(":", 1)[1].strip() for line in lines if line.startswith("License:")}
     return ", ".join(sorted(name for name in named if name)) or "see the package"
-
-
-def recordings(root: Path) -> list[Path]:
-    """List all audio files."""
-    return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 def joined(paths: Sequence[Path]) -> Iterator[Path]:
@@ -199,7 +145,10 @@ def fetched(package: str, folder: Path) -> Path:
     """
     if not list(folder.glob(f"{package}_*.deb")):
         command = ["apt-get", "download", "-qq", package]
-        done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603
+        try:
+            done = subprocess.run(command, cwd=folder, check=False)  # noqa: S603
+        except FileNotFoundError as error:
+            raise AudioReadError(f"cannot download {package}", hint="There is no apt-get here.") from error
         if done.returncode or not list(folder.glob(f"{package}_*.deb")):
             raise AudioReadError(f"cannot download {package}", hint="Is this Debian, and apt's list fresh?")
     return max(folder.glob(f"{package}_*.deb"))
@@ -239,8 +188,10 @@ def _plr_db(found: Gathered) -> float | str:
     meter = LoudnessMeter(found.sample_rate, found.excerpt.shape[1])
     meter.push(np.ascontiguousarray(found.excerpt.T))
     loudness_lufs = meter.integrated_lufs()
-    peak_dbfs = 20.0 * np.log10(float(np.abs(found.excerpt).max()))
-    return "" if loudness_lufs is None else round(peak_dbfs - loudness_lufs, 2)
+    if loudness_lufs is None:
+        return ""
+    peak_dbfs = 20.0 * math.log10(float(np.abs(found.excerpt).max()))
+    return round(peak_dbfs - loudness_lufs, 2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -250,37 +201,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kind", choices=("mix", "speech"), default="mix", help="speech is joined first")
     parser.add_argument("--unlike", type=Path, nargs="*", default=[], help="folders of audio to leave out")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=positive_int, default=2)
     options = parser.parse_args(arguments)
     (options.out / "packages").mkdir(parents=True, exist_ok=True)
+    check_target(options.out / CATALOG, overwrite=True)
     known = Known()
     rows: list[dict[str, object]] = []
+    missed: list[str] = []
     with ProcessPoolExecutor(options.workers) as pool:
         for folder in options.unlike:
-            for found in pool.map(_movement_of, recordings(folder)):
-                known.add(found)
+            remember(folder, known, pool)
         for package in options.packages:
             try:
                 new = gather_package(package, options.kind, options.out, known, pool)
-            except (AudioReadError, subprocess.CalledProcessError) as error:
-                print(f"{package}: {error}", flush=True)
+            except AudioReadError as error:
+                print(f"{package}: {error} ({error.hint})", flush=True)
+                missed.append(package)
                 continue
             rows += new
+            write_catalog(options.out / CATALOG, rows, COLUMNS)
             print(f"{package}: {len(new)} recordings", flush=True)
-    catalog = io.StringIO(newline="")
-    writer = csv.DictWriter(catalog, COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
-    with atomic_output(options.out / CATALOG, overwrite=True) as stream:
-        stream.write(catalog.getvalue().encode())
-
-
-def _movement_of(path: Path) -> Float64Array:
-    try:
-        return level_movement(*soundfile.read(path, dtype="float32", always_2d=True))
-    except (OSError, RuntimeError):
-        return np.empty(0)
+    if missed:
+        raise AudioReadError(
+            f"{len(missed)} of {len(options.packages)} packages could not be had: {' '.join(missed)}",
+            hint="The catalogue holds what came of the others; the same command again tries all of them.",
+        )
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

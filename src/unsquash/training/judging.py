@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as functional
 
+from unsquash.audio import check_target
 from unsquash.nets.features import Features
 from unsquash.nets.gain import VERDICTS, GainNet
 from unsquash.nets.gain_loss import SQUARED_FLOOR, gain_error
@@ -37,6 +38,7 @@ from unsquash.nets.judge import (
 )
 from unsquash.training.checkpoint import load_net, save_net
 from unsquash.training.codecs import available_plugins
+from unsquash.training.commands import counted, positive_int, run
 from unsquash.training.corpus import SAMPLE_RATE, Part
 from unsquash.training.degrade import degrade, squash_by_profile
 from unsquash.training.examples import NetExample, Originals, Source, Squash, generate
@@ -49,6 +51,8 @@ FIRST_NUMBER = 2_000_000
 """Far from the examples that the network was trained on."""
 
 HELD_OUT_SHARE = 0.2
+LEAST_EXAMPLES = 20
+"""Of fewer, a member's held-out share may have none that was squashed."""
 
 SYNTHETIC_SHARE, PUBLISHED_SHARE = 0.45, 0.15
 """Excerpts of sounds that nobody played, and of music that published compressors squashed, for each one of
@@ -245,19 +249,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
-    parser.add_argument("--examples", type=int, default=2400)
+    parser.add_argument(
+        "--examples", type=positive_int, default=2400, help="excerpts of music; others are added"
+    )
     options = parser.parse_args(arguments)
+    if options.examples < LEAST_EXAMPLES:
+        parser.error(f"argument --examples: at least {LEAST_EXAMPLES} are needed")
+    check_target(options.out, overwrite=True)
     recipe = load_recipe(options.recipe)
     source = Source.of(recipe, options.audio, options.cache, available_plugins())
     net = load_net(options.model)
-    music = observe(net, excerpts(dataclasses.replace(source, moved_share=0.0), options.examples))
-    print(f"mean gain on the held-out share: {fit_judge(net, music, seed=recipe.seed):+.2f} dB")
+    published_count = round(PUBLISHED_SHARE * options.examples)
+    synthetic_count = round(SYNTHETIC_SHARE * options.examples)
+    unmoved = dataclasses.replace(source, moved_share=0.0)
+    music = observe(net, counted("music", excerpts(unmoved, options.examples)))
+    print(f"mean gain on the held-out share: {fit_judge(net, music, seed=recipe.seed):+.2f} dB", flush=True)
     moderate(net.judge)
-    published = observe(net, published_excerpts(source, round(PUBLISHED_SHARE * options.examples)))
-    synthetic = observe(net, synthetic_excerpts(source, round(SYNTHETIC_SHARE * options.examples)))
+    published = observe(net, counted("compressed music", published_excerpts(source, published_count)))
+    synthetic = observe(net, counted("sounds", synthetic_excerpts(source, synthetic_count)))
     fit_artificial(net.judge, music + published, synthetic, seed=recipe.seed)
     save_net(net, options.out)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,17 +14,15 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic
 
 import numpy as np
 import torch
 from torch import nn
 
-from unsquash.nets.gain import GainNet, GatedBlock
-from unsquash.nets.profile import ProfileNet
-from unsquash.training.checkpoint import Progress, load_state, save_net, save_state
-
-Net = TypeVar("Net", GainNet, ProfileNet)
+from unsquash.errors import ModelError
+from unsquash.nets.gain import GatedBlock
+from unsquash.training.checkpoint import STATE, Net, Progress, load_state, save_net, save_state
 
 LARGEST_GRADIENT = 1.0
 
@@ -115,28 +113,37 @@ class Learner(Generic[Net]):
         return float(loss.detach())
 
     def begin_with(self, weights: dict[str, torch.Tensor]) -> None:
-        """Start from given weights."""
-        self.net.load_state_dict(weights)
-        self.average.load_state_dict(weights)
+        """Start from given weights.
+
+        Raises:
+            ModelError: They are those of a network of other sizes.
+        """
+        try:
+            self.net.load_state_dict(weights)
+            self.average.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ModelError(
+                "the weights to begin with do not fit the recipe's [net]", hint="Give the recipe they are of."
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write everything a resumed training needs."""
         save_state(self.net, self.average, self.optimizer.state, self.progress, path)
 
     def record(self, losses: Sequence[float], figures: Mapping[str, float], out: Path) -> None:
-        """Append a line to the log in `out`, the losses since the last one and these figures; save."""
+        """Save, and append a line to the log in `out`: the losses since the last one, and these figures."""
         row = {
             "step": self.progress.step,
             "minutes": round(self.progress.elapsed_s / 60.0, 2),
             "examples": self.progress.examples,
-            "loss": round(float(np.mean(losses or [np.nan])), 5),
+            "loss": round(float(np.mean(losses)), 5),
             **figures,
         }
+        save_net(self.average, out / "model.safetensors")
+        self.save(out / STATE)
         with (out / "log.jsonl").open("a") as log:
             log.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
-        save_net(self.average, out / "model.safetensors")
-        self.save(out / "state.safetensors")
 
     def load(self, path: Path) -> None:
         """Go on where `save` left."""

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.signal
 import soxr
 
+from unsquash.errors import AudioReadError
 from unsquash.training.corpus import PEAK, Track
 from unsquash.units import Float64Array
 
@@ -24,12 +25,20 @@ class Mixer:
     Args:
         tracks: of one part.
         moved_share: of the excerpts whose bands move by themselves.
+
+    Raises:
+        AudioReadError: there are neither pieces nor scores among them.
     """
 
     def __init__(self, tracks: Sequence[Track], *, moved_share: float = MOVED_SHARE) -> None:
         self._moved_share = moved_share
         self._pieces = [t for t in tracks if t.kind == "mix"]
         self._scores = [t for t in tracks if t.kind == "score"]
+        if not self._pieces and not self._scores:
+            raise AudioReadError(
+                f"no finished pieces (mix or score) among {len(tracks)} tracks of one part of the corpus",
+                hint="Both the recipe's validation_artists and the others must have some.",
+            )
         self._speech = [t for t in tracks if t.kind == "speech"]
         self._layers = [t for t in tracks if t.kind in ("stem", "loop")]
         self._piece_weights = _normalized([_worth(t) for t in self._pieces])
@@ -65,7 +74,7 @@ class Mixer:
         return piece
 
     def _piece(self, length: int, rng: np.random.Generator) -> Float64Array:
-        if self._scores and rng.random() < SCORE_SHARE:
+        if self._scores and (rng.random() < SCORE_SHARE or not self._pieces):
             return _window(self._scores[int(rng.integers(len(self._scores)))], length, rng)
         index = int(rng.choice(len(self._pieces), p=self._piece_weights))
         return _window(self._pieces[index], length, rng)
@@ -180,4 +189,4 @@ def _song(track: Track) -> str:
 
 def _normalized(weights: Sequence[float]) -> Float64Array:
     array = np.asarray(weights, dtype=np.float64)
-    return np.asarray(array / array.sum())
+    return np.asarray(array / max(float(array.sum()), 1e-30))

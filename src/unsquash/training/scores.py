@@ -8,7 +8,6 @@ that no two are alike. `OUT` becomes a folder of training audio with a catalogue
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -19,9 +18,23 @@ import mido
 import numpy as np
 import soundfile
 
-from unsquash.errors import OptionError
-from unsquash.training.corpus import CATALOG, SAMPLE_RATE
+from unsquash.audio import check_target
+from unsquash.errors import InputError, OptionError
+from unsquash.training.commands import positive_int, run
+from unsquash.training.corpus import CATALOG, COLUMNS, SAMPLE_RATE, write_catalog
 from unsquash.units import Float64Array
+
+SUFFIXES = {".mid", ".midi"}
+DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    mido.KeySignatureError,
+)
+"""What mido raises at files that are no scores."""
 
 LONGEST_S = 120
 SHORTEST_S = 20
@@ -121,34 +134,46 @@ def render(score: mido.MidiFile, soundfont: Path, rng: np.random.Generator) -> F
 def render_all(midi: Path, out: Path, soundfonts: Sequence[Path], *, variants: int, seed: int) -> int:
     """Render every MIDI file of a folder several times; returns how many came out.
 
+    The catalogue grows with every piece, so that what an interrupted run leaves can be used.
+
     Raises:
         OptionError: There is no MIDI file, or no sound font.
+        InputError: Nothing could be played.
+        OutputError: Nothing can be written.
     """
-    scores = sorted(midi.glob("*.mid"))
+    scores = sorted(path for path in midi.glob("*") if path.suffix.lower() in SUFFIXES)
     if not scores or not soundfonts:
         raise OptionError("nothing to render", hint="name a folder of .mid files and at least one sound font")
+    for soundfont in soundfonts:
+        if not soundfont.is_file():
+            raise OptionError(f"there is no sound font {soundfont}", hint="Debian: fluid-soundfont-gm")
     out.mkdir(parents=True, exist_ok=True)
+    check_target(out / CATALOG, overwrite=True)
 
     def make(number: int) -> list[str] | None:
         rng = np.random.default_rng([seed, number])
         path = scores[number % len(scores)]
         try:
             score = varied(mido.MidiFile(path, clip=True), rng)
-        except (OSError, ValueError, EOFError):
+        except DAMAGED:
             return None  # not a score
         samples = render(score, soundfonts[int(rng.integers(len(soundfonts)))], rng)
         if len(samples) < SHORTEST_S * SAMPLE_RATE:
             return None
-        file = f"{path.stem}-{number // len(scores)}.flac"
+        file = f"{path.stem if path.suffix == '.mid' else path.name}-{number // len(scores)}.flac"
         soundfile.write(out / file, samples, SAMPLE_RATE, subtype="PCM_16")
-        return [file, "score", "train", midi.name, "see the scores", ""]
+        return [file, "score", "train", midi.resolve().name, "see the scores", ""]
 
+    rows: list[list[str]] = []
     with ThreadPoolExecutor(2) as pool:
-        rows = [row for row in pool.map(make, range(variants * len(scores))) if row is not None]
-    with (out / CATALOG).open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["file", "kind", "split", "artist_or_repo", "licence", "plr_db"])
-        writer.writerows(rows)
+        for row in pool.map(make, range(variants * len(scores))):
+            if row is not None:
+                rows.append(row)
+                write_catalog(out / CATALOG, [dict(zip(COLUMNS, row, strict=True)) for row in rows], COLUMNS)
+    if not rows:
+        raise InputError(
+            f"none of {len(scores)} scores could be played for {SHORTEST_S} s", hint="Is it a sound font?"
+        )
     return len(rows)
 
 
@@ -158,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("midi", type=Path, help="folder of .mid files")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--soundfont", type=Path, nargs="+", required=True)
-    parser.add_argument("--variants", type=int, default=3)
+    parser.add_argument("--variants", type=positive_int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     count = render_all(
@@ -168,4 +193,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

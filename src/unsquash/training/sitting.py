@@ -11,7 +11,10 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 import torch
 
-from unsquash.training.checkpoint import Progress
+from unsquash.audio import check_target
+from unsquash.errors import OptionError, UnsquashError
+from unsquash.training.checkpoint import STATE, Progress
+from unsquash.training.commands import Interruption, device, positive_float, positive_int
 from unsquash.training.examples import Workers
 
 Made = TypeVar("Made")
@@ -27,13 +30,44 @@ def sitting_parser(program: str, description: str | None) -> argparse.ArgumentPa
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio (11 MB a minute)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, help="stop this sitting earlier than the recipe's schedule")
+    parser.add_argument(
+        "--minutes", type=positive_float, help="stop this sitting earlier than the recipe's schedule"
+    )
     parser.add_argument("--resume", action="store_true", help="go on where the state in OUT was left")
     parser.add_argument("--begin-with", type=Path, help="weights to start a new schedule from")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
-    parser.add_argument("--threads", type=int, default=2, help="threads of the trainer")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=positive_int, default=1, help="processes that make examples")
+    parser.add_argument("--threads", type=positive_int, default=2, help="threads of the trainer")
+    parser.add_argument("--device", type=device, default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
+
+
+def open_folder(out: Path, *, resume: bool, begin_with: Path | None) -> None:
+    """Make the folder of a training, unless that would lose one, or options contradict each other.
+
+    Raises:
+        OptionError: It holds a training that is not to be resumed; or `resume` has weights to begin with.
+        OutputError: Nothing can be written there.
+    """
+    if resume and begin_with is not None:
+        raise OptionError("--resume goes on with weights of its own", hint="Leave --begin-with out.")
+    state = out / STATE
+    if not resume and state.exists():
+        raise OptionError(f"{out} holds a training", hint="Go on with --resume, or choose another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    check_target(state, overwrite=True)
+
+
+def check_schedule(schedule: Schedule, progress: Progress) -> None:
+    """Refuse to sit where nothing is left to do.
+
+    Raises:
+        OptionError: The schedule is over.
+    """
+    if progress.elapsed_s >= 60.0 * schedule.minutes:
+        raise OptionError(
+            f"the schedule of {schedule.minutes:g} minutes is over",
+            hint="Give a recipe of more minutes, or begin a new training with --begin-with.",
+        )
 
 
 class Schedule(Protocol):
@@ -96,7 +130,7 @@ def sit(
     *,
     minutes: float,
 ) -> None:
-    """Train until the schedule or the sitting is over.
+    """Train until the schedule or the sitting is over; what was learned is recorded, whatever ends it.
 
     Args:
         schedule: The recipe.
@@ -105,29 +139,41 @@ def sit(
         step: Trains on a batch, so much (0…1) of the schedule being over, and returns the loss.
         record: Takes the losses since it was last called: every so often, and in the end.
         minutes: Length of the sitting.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted; the step under way was still taken.
     """
     pool: Pool[Made] = Pool(schedule.pool_examples)
     first, losses = progress.examples, list[float]()
-    try:
-        while pool.received < min(schedule.pool_examples, FIRST_EXAMPLES):
-            _refill(pool, producers, wait=True)
-        before_s, begun = progress.elapsed_s, time.monotonic()
-        while (sitting_s := time.monotonic() - begun) < 60.0 * minutes:
-            progress.elapsed_s = before_s + sitting_s
-            done = progress.elapsed_s / (60.0 * schedule.minutes)
-            if done >= 1.0:
-                break
-            if pool.received * schedule.reuse <= pool.drawn + schedule.reuse * FIRST_EXAMPLES:
-                _refill(pool, producers, wait=False)
-            rng = np.random.default_rng([schedule.seed, 7, progress.step])
-            losses.append(step(pool.draw(schedule.batch, rng), done, rng))
-            progress.examples = first + pool.received
-            if progress.step % schedule.validate_every == 0:
+    with Interruption() as interruption:
+        try:
+            while pool.received < min(schedule.pool_examples, FIRST_EXAMPLES) and not interruption.asked:
+                _refill(pool, producers, wait=True)
+            before_s, begun = progress.elapsed_s, time.monotonic()
+            while (sitting_s := time.monotonic() - begun) < 60.0 * minutes and not interruption.asked:
+                progress.elapsed_s = before_s + sitting_s
+                done = progress.elapsed_s / (60.0 * schedule.minutes)
+                if done >= 1.0:
+                    break
+                if pool.received * schedule.reuse <= pool.drawn + schedule.reuse * FIRST_EXAMPLES:
+                    _refill(pool, producers, wait=False)
+                rng = np.random.default_rng([schedule.seed, 7, progress.step])
+                losses.append(step(pool.draw(schedule.batch, rng), done, rng))
+                progress.examples = first + pool.received
+                if progress.step % schedule.validate_every == 0:
+                    record(losses)
+                    losses = []
+        except UnsquashError:  # of the producers, between two steps
+            if losses:
                 record(losses)
-                losses = []
-        record(losses)
-    finally:
-        producers.stop()
+            raise
+        else:
+            if losses:
+                record(losses)
+        finally:
+            producers.stop()
+    if interruption.asked:
+        raise KeyboardInterrupt
 
 
 def _refill(pool: Pool[Made], producers: Workers[Made], *, wait: bool) -> None:

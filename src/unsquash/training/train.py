@@ -15,12 +15,13 @@ import torch
 
 from unsquash.nets.gain import GainNet
 from unsquash.nets.gain_loss import assessment_loss, gain_loss
-from unsquash.training.checkpoint import load_net
+from unsquash.training.checkpoint import STATE, load_net
 from unsquash.training.codecs import available_plugins
+from unsquash.training.commands import run
 from unsquash.training.examples import NetExample, Source, Workers
 from unsquash.training.learner import Learner
 from unsquash.training.recipe import Recipe, load_recipe
-from unsquash.training.sitting import sit, sitting_parser
+from unsquash.training.sitting import check_schedule, open_folder, sit, sitting_parser
 from unsquash.training.validate import Batch, collate, validate
 
 
@@ -67,12 +68,13 @@ def train(
     begin_with: Path | None = None,
 ) -> None:
     """Train for at most `minutes` of the schedule: anew, from given weights, or where it was left."""
-    out.mkdir(parents=True, exist_ok=True)
+    open_folder(out, resume=resume, begin_with=begin_with)
     trainer = Trainer(recipe, torch.device(device))
     if begin_with is not None:
         trainer.begin_with(load_net(begin_with).state_dict())
     if resume:
-        trainer.load(out / "state.safetensors")
+        trainer.load(out / STATE)
+    check_schedule(recipe, trainer.progress)
     held_out = _take(source, recipe.validation_examples)
 
     def step(examples: list[NetExample], done: float, rng: np.random.Generator) -> float:
@@ -99,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plugins = available_plugins()
     print(f"plug-ins: {', '.join(plugins) or 'none, so none is simulated'}", flush=True)
     source = Source.of(recipe, options.audio, options.cache, plugins)
-    minutes = options.minutes or recipe.minutes
+    minutes = recipe.minutes if options.minutes is None else options.minutes
     train(
         recipe,
         source,
@@ -113,4 +115,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

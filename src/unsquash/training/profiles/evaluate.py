@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,14 +24,22 @@ from unsquash.analysis.candidates import LEAD_S
 from unsquash.analysis.identification import identify
 from unsquash.analysis.listening import listen
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
-from unsquash.audio import ArraySource
+from unsquash.audio import ArraySource, check_target
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.profiles import load_profile_set
 from unsquash.nets.features import Features
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
 from unsquash.training.checkpoint import load_profile_net
-from unsquash.training.corpus import PEAK, SAMPLE_RATE, Track, load_corpus
-from unsquash.training.profiles.examples import QUIETEST_RMS_DB, Protocol, squash, to_example
+from unsquash.training.commands import positive_int, run, write_json
+from unsquash.training.corpus import PEAK, SAMPLE_RATE, Part, Track, choose, load_corpus
+from unsquash.training.profiles.examples import (
+    DRAWS,
+    QUIETEST_RMS_DB,
+    Protocol,
+    nothing_drawn,
+    squash,
+    to_example,
+)
 from unsquash.training.profiles.priors import Drawn
 from unsquash.training.profiles.train import load_profile_recipe
 from unsquash.units import Float64Array, db_to_linear
@@ -148,6 +156,12 @@ def accuracy(trials: Sequence[Trial]) -> float:
     return float(np.mean([trial.truth == trial.said for trial in trials]))
 
 
+def settings_mse(trials: Sequence[Trial]) -> float:
+    """Return the mean error of the settings where there was a compressor; NaN where there never was."""
+    known = [trial.squared_error for trial in trials if not math.isnan(trial.squared_error)]
+    return float(np.mean(known)) if known else math.nan
+
+
 def reliability(trials: Sequence[Trial], edges: Sequence[float]) -> list[dict[str, float]]:
     """Return, for each range of stated probability, how often what was said was true."""
     rows = []
@@ -162,7 +176,7 @@ def reliability(trials: Sequence[Trial], edges: Sequence[float]) -> list[dict[st
 def _piece(tracks: Sequence[Track], lead: int, rng: np.random.Generator) -> Float64Array:
     """Cut a mono piece whose last five seconds are loud enough, its peak at full scale, its mean zero."""
     length = lead + EXCERPT_SAMPLES
-    while True:
+    for _ in range(DRAWS):
         track = tracks[int(rng.integers(len(tracks)))]
         if len(track.samples) <= length:
             continue
@@ -172,6 +186,7 @@ def _piece(tracks: Sequence[Track], lead: int, rng: np.random.Generator) -> Floa
         piece /= max(float(np.abs(piece).max()), 1e-9)
         if 10.0 * np.log10(np.square(piece[:, lead:]).mean() + 1e-12) >= QUIETEST_RMS_DB:
             return np.asarray(piece)
+    raise nothing_drawn(length)
 
 
 def _trial(truth: int, posterior: Float64Array, candidates: Sequence[CompressorParams]) -> Trial:
@@ -202,10 +217,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
-    parser.add_argument("--excerpts", type=int, default=200)
-    parser.add_argument("--files", type=int, default=40)
+    parser.add_argument("--excerpts", type=positive_int, default=200)
+    parser.add_argument("--files", type=positive_int, default=40)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)
+    check_target(options.out, overwrite=True)
     recipe = load_profile_recipe(options.recipe)
     net = load_profile_net(options.model)
     corpus = load_corpus(options.audio, options.cache, validation_artists=recipe.validation_artists)
@@ -215,11 +231,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "in-situ": ("in-situ", 0.0),
         "led": ("in-situ", LEAD_S),
     }
+    asked: tuple[tuple[str, Part], ...] = (
+        ("mix", "validation"),
+        ("mix", "train"),
+        ("speech", "validation"),
+    )
     for group in ("five", "thirty"):
         known = load_profile_set(group)
         candidates = [*known.values(), NOTHING]
-        for kind, part in (("mix", "validation"), ("mix", "train"), ("speech", "validation")):
-            tracks = [t for t in corpus if t.kind == kind and t.part == part]
+        for kind, part in asked:
+            tracks = choose(corpus, part, kind)
             for word, (protocol, lead_s) in protocols.items():
                 trials = excerpt_trials(
                     net,
@@ -233,12 +254,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 name = f"{len(candidates)} classes, {word}, {kind}, {part} tracks"
                 results[name] = {
                     "accuracy": accuracy(trials),
-                    "settings_mse": float(np.nanmean([trial.squared_error for trial in trials])),
+                    "settings_mse": settings_mse(trials),
                     "count": len(trials),
                 }
                 print(name, results[name], flush=True)
+                write_json(options.out, results)
         for kind in ("mix", "speech"):
-            tracks = [t for t in corpus if t.kind == kind and t.part == "validation"]
+            tracks = choose(corpus, "validation", kind)
             trials = file_trials(net, tracks, known, count=options.files, seed=2)
             name = f"{len(candidates)} classes, file, {kind}, validation tracks"
             results[name] = {
@@ -247,11 +269,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "reliability": reliability(trials, (0.0, 0.5, 0.7, 0.9, 1.01)),
             }
             print(name, results[name], flush=True)
-    tracks = [t for t in corpus if t.kind == "mix" and t.part == "validation"]
+            write_json(options.out, results)
+    tracks = choose(corpus, "validation", "mix")
     results["settings searched for"] = dict(search_errors(net, tracks, count=options.files, seed=4))
     print(results["settings searched for"], flush=True)
-    options.out.write_text(json.dumps(results, indent=2) + "\n")
+    write_json(options.out, results)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

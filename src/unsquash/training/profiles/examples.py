@@ -20,9 +20,10 @@ from unsquash.analysis.candidates import LEAD_STEP_SAMPLES, candidate_curves_db,
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.dsp.profiles import load_profile, profile_names
+from unsquash.errors import AudioReadError
 from unsquash.nets.features import Features
 from unsquash.nets.profile import EXCERPT_SAMPLES
-from unsquash.training.corpus import SAMPLE_RATE, Part, Track, load_corpus
+from unsquash.training.corpus import SAMPLE_RATE, Part, Track, choose, load_corpus
 from unsquash.training.mixes import Mixer
 from unsquash.training.profiles.priors import Drawn, draw
 from unsquash.units import Float64Array
@@ -30,6 +31,9 @@ from unsquash.units import Float64Array
 Protocol = Literal["paper", "in-situ"]
 
 QUIETEST_RMS_DB = -30.0
+DRAWS = 2000
+"""How often a loud enough piece is looked for before there is none."""
+
 LEAD_IN_S = (2.0, 5.0)
 """Between the start of a piece, from rest, and its lead."""
 
@@ -77,6 +81,14 @@ class Excerpt:
     squashed: Float64Array
     lead: Float64Array
     from_rest: bool
+
+
+def nothing_drawn(length: int) -> AudioReadError:
+    """Return the error of recordings none of which has so many samples that are loud enough."""
+    return AudioReadError(
+        f"no held-out recording of {length / SAMPLE_RATE:.0f} s is loud enough",
+        hint="Hold out more artists, with longer recordings.",
+    )
 
 
 def profile_sets() -> list[list[CompressorParams]]:
@@ -150,9 +162,12 @@ class ProfileSource:
     sets: tuple[tuple[CompressorParams, ...], ...]
 
     def tracks(self, part: Part) -> list[Track]:
-        """Open the tracks of one part of the corpus."""
-        everything = load_corpus(self.audio, self.cache, validation_artists=self.validation_artists)
-        return [track for track in everything if track.part == part]
+        """Open the tracks of one part of the corpus.
+
+        Raises:
+            AudioReadError: There is none.
+        """
+        return choose(load_corpus(self.audio, self.cache, validation_artists=self.validation_artists), part)
 
     def generate(self, part: Part, first: int, step: int) -> Iterator[ProfileExample]:
         """Generate examples `first`, `first + step`, …; each depends on the seed and its number only."""

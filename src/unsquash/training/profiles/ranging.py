@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +20,14 @@ import torch
 from unsquash.analysis.diagnosis import Diagnosis, analyze
 from unsquash.analysis.ranges import settings_of
 from unsquash.analysis.space import LOWEST, compressor_at
-from unsquash.audio import ArraySource
+from unsquash.audio import ArraySource, check_target
 from unsquash.dsp.ballistics import smoothing_coefficient
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.profiles import load_profile
 from unsquash.options import DEFAULT_MODEL
 from unsquash.stages import suspects_of
-from unsquash.training.corpus import SAMPLE_RATE, load_corpus
+from unsquash.training.commands import positive_int, run, write_json
+from unsquash.training.corpus import SAMPLE_RATE, choose, load_corpus
 from unsquash.training.profiles.restoring import draw_original
 from unsquash.training.profiles.train import load_profile_recipe
 from unsquash.units import Float64Array, db_to_linear
@@ -146,15 +146,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
-    parser.add_argument("--count", type=int, default=100, help="pieces; half of them by the model")
+    parser.add_argument("--count", type=positive_int, default=100, help="pieces; half of them by the model")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive_int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)
+    check_target(options.out, overwrite=True)
     torch.set_num_threads(options.threads)
     recipe = load_profile_recipe(options.recipe)
     corpus = load_corpus(options.audio, options.cache, validation_artists=recipe.validation_artists)
-    tracks = [track for track in corpus if track.kind == "mix" and track.part == "validation"]
+    tracks = choose(corpus, "validation", "mix")
     net, suspects = load_gain_net(DEFAULT_MODEL), suspects_of("cpu", "none")
     pieces = []
     for number in range(options.count):
@@ -165,12 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             looked(kind, truth, analyze(ArraySource(squashed, SAMPLE_RATE), net=net, suspects=suspects))
         )
         print(number, kind, "found" if pieces[-1].found is not None else "not found", flush=True)
-    results = {
-        kind: summarize([piece for piece in pieces if piece.kind == kind]) for kind in (MODEL, *PROGRAMS)
-    }
-    results["all"] = summarize(pieces)
-    options.out.write_text(json.dumps(results, indent=2) + "\n")
+        by_kind = {key: [piece for piece in pieces if piece.kind == key] for key in (MODEL, *PROGRAMS)}
+        write_json(options.out, {key: summarize(some) for key, some in (by_kind | {"all": pieces}).items()})
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

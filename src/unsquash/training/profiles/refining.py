@@ -8,7 +8,6 @@ the gain network. Which sets there are is known to none of the three.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,12 +16,13 @@ import torch
 from unsquash.analysis.identification import identify
 from unsquash.analysis.listening import Listener, listen
 from unsquash.analysis.space import LOWEST, NOTHING, compressor_at
-from unsquash.audio import ArraySource
+from unsquash.audio import ArraySource, check_target
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.profiles import load_profile_set
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
 from unsquash.options import DEFAULT_MODEL, PROFILE_MODEL, RestoreOptions
-from unsquash.training.corpus import SAMPLE_RATE, Track, load_corpus
+from unsquash.training.commands import counted, positive_int, run, write_json
+from unsquash.training.corpus import SAMPLE_RATE, Track, choose, load_corpus
 from unsquash.training.profiles.encoders import Regressor
 from unsquash.training.profiles.regression import (
     COMPRESSORS_PER_PIECE,
@@ -78,11 +78,15 @@ def ways(
 
 
 def compare(
-    net: Regressor, maker: Maker, tracks: Sequence[Track], group: str, protocol: str, count: int
+    net: Regressor,
+    maker: Maker,
+    tracks: Sequence[Track],
+    known: Sequence[CompressorParams],
+    protocol: str,
+    count: int,
 ) -> dict[str, float]:
-    """Return the mean SI-SDR in dB of every way, over so many recordings of one kind."""
-    known, profile_net = list(load_profile_set(group).values()), load_profile_net(PROFILE_MODEL)
-    rng = np.random.default_rng(5)
+    """Return the mean SI-SDR in dB of every way, over so many recordings compressed by known compressors."""
+    profile_net, rng = load_profile_net(PROFILE_MODEL), np.random.default_rng(5)
     length = EXCERPT_SAMPLES if protocol == "paper" else round(FILE_S * SAMPLE_RATE)
     rows = []
     for _ in range(count):
@@ -98,16 +102,20 @@ def compare(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = regression_parser("refining", __doc__, examples=6000, steps=3000)
-    parser.add_argument("--count", type=int, default=12, help="recordings per line of the table")
+    parser.add_argument("--count", type=positive_int, default=12, help="recordings per line of the table")
     parser.add_argument("--sets", default="five,thirty")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    check_target(options.out, overwrite=True)
+    sets = {group: list(load_profile_set(group).values()) for group in options.sets.split(",")}
     recipe = load_profile_recipe(options.recipe)
     corpus = load_corpus(options.audio, options.cache, validation_artists=recipe.validation_artists)
     judge, rng = load_gain_net(DEFAULT_MODEL), np.random.default_rng(recipe.seed)
-    maker = Maker([track for track in corpus if track.part == "train"], judge)
-    pieces = -(-options.examples // COMPRESSORS_PER_PIECE)
-    examples = Examples.of([maker.varied(rng).without_waveform() for _ in range(pieces)])
+    asked = {kind: choose(corpus, "validation", kind) for kind in ("mix", "speech")}
+    maker = Maker(choose(corpus, "train"), judge)
+    pieces = range(-(-options.examples // COMPRESSORS_PER_PIECE))
+    made = (maker.varied(rng).without_waveform() for _ in pieces)
+    examples = Examples.of(list(counted("pieces", made)))
     net = train(
         "all but the waveform",
         examples,
@@ -116,15 +124,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=recipe.seed,
     )
     results = {}
-    for group in options.sets.split(","):
-        for kind in ("mix", "speech"):
-            tracks = [track for track in corpus if track.kind == kind and track.part == "validation"]
+    for group, known in sets.items():
+        for kind, tracks in asked.items():
             for protocol in ("paper", "file"):
                 name = f"{group}, {kind}, {protocol}"
-                results[name] = compare(net, maker, tracks, group, protocol, options.count)
+                results[name] = compare(net, maker, tracks, known, protocol, options.count)
                 print(name, results[name], flush=True)
-    options.out.write_text(json.dumps(results, indent=2) + "\n")
+                write_json(options.out, results)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,7 +9,6 @@ best answer that is always the same.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from argparse import ArgumentParser
@@ -23,12 +22,14 @@ import numpy.typing as npt
 import torch
 
 from unsquash.analysis.space import HIGHEST, LOWEST, WIDEST_KNEE_DB, compressor_at, place_of
+from unsquash.audio import check_target
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.nets.features import Features
 from unsquash.nets.gain import GainNet
 from unsquash.nets.profile import EXCERPT_SAMPLES
 from unsquash.options import DEFAULT_MODEL
-from unsquash.training.corpus import SAMPLE_RATE, Track, load_corpus
+from unsquash.training.commands import counted, positive_int, run, write_json
+from unsquash.training.corpus import SAMPLE_RATE, Track, choose, load_corpus
 from unsquash.training.learner import Optimizer
 from unsquash.training.mixes import Mixer
 from unsquash.training.profiles.encoders import VIEWS, Posterior, Regressor, View, Views, regression_loss
@@ -249,9 +250,9 @@ def regression_parser(module: str, description: str | None, *, examples: int, st
     parser.add_argument("recipe", type=Path, help="of a profile network: who is held out, and the seed")
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
-    parser.add_argument("--examples", type=int, default=examples)
-    parser.add_argument("--steps", type=int, default=steps)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--examples", type=positive_int, default=examples)
+    parser.add_argument("--steps", type=positive_int, default=steps)
+    parser.add_argument("--threads", type=positive_int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     return parser
 
@@ -259,17 +260,18 @@ def regression_parser(module: str, description: str | None, *, examples: int, st
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = regression_parser("regression", __doc__, examples=4000, steps=1200)
-    parser.add_argument("--asked", type=int, default=120, help="recordings of every kind")
+    parser.add_argument("--asked", type=positive_int, default=120, help="recordings of every kind")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    check_target(options.out, overwrite=True)
     recipe = load_profile_recipe(options.recipe)
     corpus = load_corpus(options.audio, options.cache, validation_artists=recipe.validation_artists)
     judge = load_gain_net(DEFAULT_MODEL)
     rng = np.random.default_rng(recipe.seed)
-    maker = Maker([track for track in corpus if track.part == "train"], judge)
-    pieces = -(-options.examples // COMPRESSORS_PER_PIECE)
-    examples = Examples.of([maker.varied(rng) for _ in range(pieces)])
-    asker = Maker([track for track in corpus if track.part == "validation"], judge)
+    maker = Maker(choose(corpus, "train"), judge)
+    asker = Maker(choose(corpus, "validation"), judge)
+    pieces = range(-(-options.examples // COMPRESSORS_PER_PIECE))
+    examples = Examples.of(list(counted("pieces", (maker.varied(rng) for _ in pieces))))
     questions: dict[tuple[Group, str], list[Examples]] = {}
     for group in GROUPS:
         for word, protocol, count in PROTOCOLS:
@@ -289,8 +291,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             **{f"{group}, {word}": errors(net, asked, group) for (group, word), asked in questions.items()},
         }
         print(view, results[view], flush=True)
-    options.out.write_text(json.dumps(results, indent=2) + "\n")
+        write_json(options.out, results)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from unsquash import metrics
 from unsquash.analysis.diagnosis import analyze
 from unsquash.analysis.identification import identify
 from unsquash.analysis.listening import listen
-from unsquash.audio import ArraySource
+from unsquash.audio import ArraySource, check_target
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.inverse import invert
 from unsquash.dsp.profiles import load_profile_set
@@ -28,7 +27,9 @@ from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
 from unsquash.options import PROFILE_MODEL, RestoreOptions
 from unsquash.plan import make_plan
 from unsquash.stages import judge_for, network_on, restored_blocks, suspects_of
-from unsquash.training.corpus import PEAK, SAMPLE_RATE, Track, load_corpus
+from unsquash.training.commands import positive_int, run, write_json
+from unsquash.training.corpus import PEAK, SAMPLE_RATE, Track, choose, load_corpus
+from unsquash.training.profiles.examples import DRAWS, nothing_drawn
 from unsquash.training.profiles.train import load_profile_recipe
 from unsquash.units import Float64Array, db_to_linear
 from unsquash.weights import load_profile_net
@@ -47,8 +48,11 @@ def draw_original(tracks: Sequence[Track], length: int, rng: np.random.Generator
 
     Shape:
         result: `(2, T)`, T at most `length`.
+
+    Raises:
+        AudioReadError: there is none.
     """
-    while True:
+    for _ in range(DRAWS):
         track = tracks[int(rng.integers(len(tracks)))]
         start = int(rng.integers(max(1, len(track.samples) - length)))
         piece = track.samples[start : start + length].T.astype(np.float64) / PEAK
@@ -56,6 +60,7 @@ def draw_original(tracks: Sequence[Track], length: int, rng: np.random.Generator
         loud = 10.0 * np.log10(np.square(piece).mean() + 1e-12) >= QUIETEST_RMS_DB
         if loud and piece.shape[1] >= EXCERPT_SAMPLES:
             return np.ascontiguousarray(piece)
+    raise nothing_drawn(EXCERPT_SAMPLES)
 
 
 def restore_every_way(
@@ -140,19 +145,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders with catalog.csv")
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded audio")
-    parser.add_argument("--count", type=int, default=12, help="recordings per line of the table")
+    parser.add_argument("--count", type=positive_int, default=12, help="recordings per line of the table")
     parser.add_argument("--sets", default="five,thirty")
     parser.add_argument("--delimiter", help="safetensors of the published De-limiter, for comparison")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)
+    check_target(options.out, overwrite=True)
+    sets = {group: load_profile_set(group) for group in options.sets.split(",")}
     recipe = load_profile_recipe(options.recipe)
     corpus = load_corpus(options.audio, options.cache, validation_artists=recipe.validation_artists)
     net = load_profile_net(PROFILE_MODEL)
     results = {}
-    for group in options.sets.split(","):
-        known = load_profile_set(group)
+    for group, known in sets.items():
         for kind in ("mix", "speech"):
-            tracks = [t for t in corpus if t.kind == kind and t.part == "validation"]
+            tracks = choose(corpus, "validation", kind)
             for protocol in ("paper", "file"):
                 rng, rows = np.random.default_rng(3), []
                 length = EXCERPT_SAMPLES if protocol == "paper" else round(FILE_S * SAMPLE_RATE)
@@ -169,8 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 name = f"{group}, {kind}, {protocol}"
                 results[name] = summarize(rows)
                 print(name, {way: row["si_sdr_db"] for way, row in results[name].items()}, flush=True)
-    options.out.write_text(json.dumps(results, indent=2) + "\n")
+                write_json(options.out, results)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

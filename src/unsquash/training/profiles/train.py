@@ -7,7 +7,6 @@ compressor that made it. `OUT` receives `log.jsonl`, `model.safetensors` (the av
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +15,15 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from unsquash.errors import OptionError
 from unsquash.nets.profile import ProfileNet, ProfileNetConfig
-from unsquash.training.checkpoint import load_profile_net
+from unsquash.training.checkpoint import STATE, load_profile_net
+from unsquash.training.commands import run
 from unsquash.training.examples import Workers
 from unsquash.training.learner import Learner
 from unsquash.training.profiles.examples import ProfileExample, ProfileSource, profile_sets
 from unsquash.training.profiles.priors import COMPANIES, candidates
-from unsquash.training.recipe import tuples
-from unsquash.training.sitting import sit, sitting_parser
+from unsquash.training.recipe import check_recipe, read_recipe
+from unsquash.training.sitting import check_schedule, open_folder, sit, sitting_parser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,21 +49,18 @@ class ProfileRecipe:
     validate_every: int = 1000
     net: ProfileNetConfig = field(default_factory=ProfileNetConfig)
 
+    def __post_init__(self) -> None:
+        """Check what would otherwise fail late, or not at all."""
+        check_recipe(self)
+
 
 def load_profile_recipe(path: Path) -> ProfileRecipe:
     """Read a recipe.
 
     Raises:
-        OptionError: It is not TOML, or holds an unknown or missing key.
+        OptionError: It is not TOML, or holds an unknown, missing or unfit key.
     """
-    try:
-        values = tomllib.loads(path.read_text())
-        net = ProfileNetConfig(**tuples(values.pop("net", {})))
-        return ProfileRecipe(net=net, **tuples(values))
-    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
-        raise OptionError(
-            f"cannot use the recipe {path}: {error}", hint="See models/*/recipe.toml."
-        ) from error
+    return read_recipe(path, ProfileRecipe, ProfileNetConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,12 +140,13 @@ def train(
     compiled: bool = False,
 ) -> None:
     """Train for at most `minutes` of the schedule: anew, from given weights, or where it was left."""
-    out.mkdir(parents=True, exist_ok=True)
+    open_folder(out, resume=resume, begin_with=begin_with)
     trainer = ProfileTrainer(recipe, torch.device(device))
     if begin_with is not None:
         trainer.begin_with(load_profile_net(begin_with).state_dict())
     if resume:
-        trainer.load(out / "state.safetensors")
+        trainer.load(out / STATE)
+    check_schedule(recipe, trainer.progress)
     if compiled:
         trainer.net.compile()
     generated = source.generate("validation", 0, 1)
@@ -186,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=recipe.seed,
         sets=tuple(map(tuple, profile_sets())),
     )
-    minutes = options.minutes or recipe.minutes
+    minutes = recipe.minutes if options.minutes is None else options.minutes
     train(
         recipe,
         source,
@@ -201,4 +198,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
