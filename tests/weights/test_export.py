@@ -8,7 +8,7 @@ import json
 import pytest
 from safetensors.torch import save_file
 
-from unsquash.errors import OptionError, WeightsCorruptError
+from unsquash.errors import OptionError, WeightsCorruptError, WeightsUnavailableError
 from unsquash.training import export as command
 from unsquash.weights import FileSource, export, find_entry, import_file, load_net
 from unsquash.weights.manifest import manifest_text, read_manifest
@@ -51,6 +51,11 @@ def test_a_damaged_checkpoint_is_not_exported(trained, tmp_path):
     with pytest.raises(WeightsCorruptError):
         export(trained, tmp_path / "ours", description="x", results={}, manifest=tmp_path / "w.toml")
     assert not (tmp_path / "ours").exists()
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(WeightsUnavailableError, match=r"none\.safetensors"):
+        export(tmp_path / "none.safetensors", tmp_path / "ours", description="x", results={})
 
 
 def test_from_the_command_line(trained, tmp_path, capsys):

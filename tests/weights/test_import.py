@@ -6,6 +6,7 @@ import io
 import json
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ from tiny_model import COMMIT, entry_of
 
 from unsquash.errors import InputError, ModelError, UnknownModelError, WeightsCorruptError
 from unsquash.weights import HubSource, find_entry, import_file, list_entries, load_net, remove, status
-from unsquash.weights.manifest import manifest_text
+from unsquash.weights.manifest import cached_path, manifest_text
+from unsquash.weights.tensors import Stored, to_bytes
 
 SETTINGS = {
     "conv_tasnet_params": {
@@ -62,6 +64,27 @@ def test_the_older_checkpoint_with_its_settings_beside(machine, checkpoint):
     (entry,) = import_file(machine / "weights.pth")
     assert entry.name == "weights"
     assert entry.config["hidden_channels"] == 10
+
+
+def test_a_network_of_another_kind_has_another_task(machine):
+    shipped = Path(__file__).parents[2] / "models" / "profile-small" / "model.safetensors"
+    (entry,) = import_file(shipped, "ours")
+    assert (entry.network, entry.task) == ("profile", "compressor")
+    assert find_entry("ours").task == find_entry("profile-small").task
+
+
+def test_another_file_of_the_same_name_takes_the_place_of_the_first(machine, authors, tiny):
+    (before,) = import_file(authors / "all.pth", "ours")
+    louder = {name: 2.0 * tensor for name, tensor in tiny.tensors.items()}
+    stored = Stored(network=tiny.network, config_json=tiny.config_json, tensors=louder)
+    (machine / "a.safetensors").write_bytes(to_bytes(stored))
+    (after,) = import_file(machine / "a.safetensors", "ours")
+    assert find_entry("ours").sha256 == after.sha256 != before.sha256
+    assert [path.name for path in cached_path(after).parent.glob("*.safetensors")] == [
+        cached_path(after).name
+    ]
+    import_file(machine / "a.safetensors", "ours")
+    assert cached_path(after).is_file()
 
 
 def test_an_import_can_be_removed_altogether(authors):

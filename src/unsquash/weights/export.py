@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from unsquash.errors import WeightsUnavailableError
 from unsquash.weights.manifest import (
     MANIFEST,
+    TASKS,
     PackageSource,
     Source,
     WeightsEntry,
@@ -43,15 +45,21 @@ def export(
         manifest: what to add the entry to, or replace it in.
 
     Raises:
+        WeightsUnavailableError: there is no such checkpoint.
         WeightsCorruptError: the checkpoint is damaged or fits no network.
     """
-    stored = from_bytes(checkpoint.read_bytes(), str(checkpoint))
+    try:
+        stored = from_bytes(checkpoint.read_bytes(), str(checkpoint))
+    except OSError as error:
+        raise WeightsUnavailableError(
+            f"cannot read {checkpoint}: {error.strerror}", hint="check the path"
+        ) from error
     build(stored, str(checkpoint))
     data = to_bytes(stored)
     config = json.loads(stored.config_json)
     entry = WeightsEntry(
         name=folder.name,
-        task="compressor" if stored.network == "profile" else "gain",
+        task=TASKS[stored.network],
         network=stored.network,
         sha256=hashlib.sha256(data).hexdigest(),
         bytes=len(data),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from unsquash.errors import InputError, ModelError, OptionError, WeightsCorruptError
 from unsquash.weights.manifest import (
+    TASKS,
     WeightsEntry,
     cached_path,
     find_entry,
@@ -132,7 +134,7 @@ def _adopt(stored: Stored, name: str) -> WeightsEntry:
     try:
         entry = WeightsEntry(
             name=name,
-            task="gain",
+            task=TASKS[stored.network],
             network=stored.network,
             sha256=hashlib.sha256(data).hexdigest(),
             bytes=len(data),
@@ -151,17 +153,23 @@ def _adopt(stored: Stored, name: str) -> WeightsEntry:
 
 
 def _note(entry: WeightsEntry) -> None:
-    _refuse_shipped(entry.name)
+    """Write an entry down; the file of another that had its name goes."""
+    before = _refuse_shipped(entry.name)
     _write(local_manifest(entry.name), manifest_text([entry]).encode())
+    if before is not None and before.sha256 != entry.sha256:
+        with contextlib.suppress(OSError):
+            cached_path(before).unlink()
 
 
-def _refuse_shipped(name: str) -> None:
+def _refuse_shipped(name: str) -> WeightsEntry | None:
+    """Return what a name stands for on this machine so far."""
     try:
         known = find_entry(name)
     except ModelError:
-        return
+        return None
     if not known.local:
         raise ModelError(f"'{name}' is the name of a shipped model", hint="choose another with --name")
+    return known
 
 
 def _read(path: Path) -> bytes:

@@ -15,7 +15,10 @@ from typing import Any, ClassVar
 from unsquash.errors import OptionError, UnknownModelError, WeightsCorruptError
 
 MANIFEST = Path(__file__).parents[1] / "weights.toml"
-NETWORKS = ("gain", "delimiter", "profile")
+TASKS = {"gain": "gain", "delimiter": "gain", "profile": "compressor"}
+"""What each kind of network estimates."""
+
+NETWORKS = tuple(TASKS)
 
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
