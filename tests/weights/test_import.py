@@ -211,3 +211,66 @@ def test_manifests_that_make_no_sense(machine, text):
     path.write_text(text)
     with pytest.raises(WeightsCorruptError, match="manifest"):
         import_file(path)
+
+
+ENTRY = {
+    "task": "gain", "network": "gain", "sha256": 64 * "0", "bytes": 1, "sample_rate": 44100, "licence": "MIT",
+    "attribution": "us", "sources": [{"kind": "file", "path": "/share/a.safetensors"}],
+}  # fmt: skip
+
+
+def manifest_of(values) -> str:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if key != "sources"]
+    sources = ", ".join(
+        "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in source.items()) + " }"
+        for source in values["sources"]
+    )
+    return "\n".join(["[ours]", *lines, f"sources = [{sources}]"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"licence": 3},
+        {"attribution": []},
+        {"task": True},
+        {"sample_rate": 44100.5},
+        {"bytes": True},
+        {"config": 3},
+        {"sources": [{"kind": "file", "path": 3}]},
+        {"sources": [{"kind": "hub", "repo": "a/b", "revision": 40 * "0", "file": 3}]},
+        {
+            "sources": [
+                {
+                    "kind": "wheel",
+                    "package": "-r",
+                    "version": "1",
+                    "member": "a",
+                    "sha256": 64 * "0",
+                    "bytes": 1,
+                }
+            ]
+        },
+    ],
+)
+def test_a_manifest_of_the_wrong_kinds_is_refused_and_not_kept(machine, wrong):
+    path = machine / "ours.toml"
+    path.write_text(manifest_of(ENTRY))
+    assert import_file(path)[0].name == "ours"
+    remove(find_entry("ours"))
+    path.write_text(manifest_of(ENTRY | wrong))
+    with pytest.raises(WeightsCorruptError, match=r"ours\.toml"):
+        import_file(path)
+    assert "ours" not in [entry.name for entry in list_entries()]
+
+
+def test_a_manifest_of_nothing_is_refused(machine):
+    (machine / "ours.toml").write_text("# nothing\n")
+    with pytest.raises(WeightsCorruptError, match="names no model"):
+        import_file(machine / "ours.toml")
+
+
+def test_settings_without_end_are_refused(authors):
+    (authors / "all.json").write_text("[" * 100_000)
+    with pytest.raises(WeightsCorruptError, match=r"all\.json"):
+        import_file(authors / "all.pth")

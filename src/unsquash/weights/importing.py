@@ -48,6 +48,10 @@ def import_file(path: Path, name: str | None = None) -> list[WeightsEntry]:
     data = _read(path)
     if path.suffix == ".toml":
         entries = read_manifest(path, local=True)
+        if not entries:
+            raise WeightsCorruptError(
+                f"{path} names no model", hint="see docs/models.md for what it should say"
+            )
         for entry in entries:
             _note(entry)
         return entries
@@ -91,7 +95,7 @@ def _stored_checkpoint(data: bytes, path: Path) -> Stored:
     try:
         settings = json.loads(beside[0].read_bytes())
         config = published_config(settings)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsCorruptError(f"{beside[0]} is not JSON: {error}") from error
     return _delimiter(data, config, str(path))
 

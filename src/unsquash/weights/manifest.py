@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -42,6 +42,7 @@ class HubSource:
     file: str = "model.safetensors"
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo) or not _COMMIT.fullmatch(self.revision):
             raise OptionError(
                 f"not a repository and commit: {self.repo} at {self.revision}",
@@ -67,8 +68,9 @@ class WheelSource:
     bytes: int
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         _check_digest(self.sha256, self.bytes)
-        if not re.fullmatch(r"[\w.-]+", self.package) or not re.fullmatch(r"[\w.+!]+", self.version):
+        if not re.fullmatch(r"\w[\w.-]*", self.package) or not re.fullmatch(r"[\w.+!]+", self.version):
             raise OptionError(f"not a package and version: {self.package} {self.version}")
 
 
@@ -78,6 +80,9 @@ class FileSource:
 
     kind: ClassVar[str] = "file"
     path: str
+
+    def __post_init__(self) -> None:
+        _check_kinds(self)
 
 
 Source = PackageSource | HubSource | WheelSource | FileSource
@@ -116,6 +121,7 @@ class WeightsEntry:
     local: bool = False
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         if not _NAME.fullmatch(self.name):
             raise OptionError(f"'{self.name}' cannot name a model", hint="a-z, 0-9, dashes and dots")
         if self.network not in NETWORKS:
@@ -234,6 +240,14 @@ def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _check_kinds(described: Source | WeightsEntry) -> None:
+    """Check that text is text and numbers are whole: manifests are written by hand."""
+    for place in fields(described):
+        value, kind = getattr(described, place.name), {"str": str, "int": int}.get(str(place.type))
+        if kind is not None and type(value) is not kind:
+            raise OptionError(f"{place.name} cannot be {value!r}")
 
 
 def _check_digest(sha256: str, size: int) -> None:
