@@ -128,6 +128,22 @@ def test_sc4_opens_at_its_fourth_sample(song: np.ndarray) -> None:
     assert si_sdr_db(x[:, 3:], inverted.samples[:, 3:]) > 60
 
 
+@pytest.mark.parametrize("values", SC4_SETTINGS)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_sc4_round_trip_of_one_channel(recording: np.ndarray, values: tuple[float, ...], sign: float) -> None:
+    x, params = sign * recording[:1], settings("sc4", dict(zip(SC4_KNOBS, values, strict=True)))
+    squashed = compress(x, RATE, params).samples
+    assert sdr_db(x, invert(squashed, RATE, params).samples) > (300 if params.peak_share == 0 else 95)
+
+
+def test_the_peak_follower_of_sc4_for_one_channel_sees_positive_peaks_only() -> None:
+    params = settings("sc4", {"threshold": -24, "ratio": 4, "attack": 8, "peak-share": 1})
+    negative = np.full((1, RATE), -0.5)
+    assert compress(negative, RATE, params).gain_db[0, -1] == pytest.approx(0.0, abs=1e-3)
+    assert compress(-negative, RATE, params).gain_db[0, -1] < -10.0
+    assert compress(np.vstack([negative, negative]), RATE, params).gain_db[0, -1] < -10.0
+
+
 @pytest.mark.parametrize("start", [40_000, 40_002])
 def test_sc4_from_the_middle_of_a_recording(recording: np.ndarray, start: int) -> None:
     """With the state unknown the beginning is wrong, as with any compressor; then it is forgotten."""
@@ -165,9 +181,10 @@ def test_sc4_blocks_equal_the_whole_bit_for_bit(recording: np.ndarray, share: fl
         assert np.array_equal(np.concatenate(pieces, axis=1), whole.samples)
 
 
-def test_sc4_of_one_channel(recording: np.ndarray) -> None:
-    params = settings("sc4", dict(zip(SC4_KNOBS, SC4_SETTINGS[0], strict=True)))
-    theirs = sc4(recording[:1], SC4_SETTINGS[0])
+@pytest.mark.parametrize("values", SC4_SETTINGS)
+def test_sc4_of_one_channel(recording: np.ndarray, values: tuple[float, ...]) -> None:
+    params = settings("sc4", dict(zip(SC4_KNOBS, values, strict=True)))
+    theirs = sc4(recording[:1], values)
     assert sdr_db(theirs, compress(recording[:1], RATE, params).samples) > 120
     assert si_sdr_db(recording[:1], invert(theirs, RATE, params).samples) > 90
 

@@ -244,7 +244,7 @@ def as_planes(samples: FloatArray) -> Float64Array:
 
 
 def linked_level(samples: Float64Array, link: Link) -> Float64Array:
-    """Return what the detector sees: the samples themselves, or one row for all channels.
+    """Return what the detector sees: the samples themselves, of one channel too, or one row for all channels.
 
     Every link is homogeneous: twice the samples are twice the level. That keeps the inverse of a linked
     compressor a scalar equation.
@@ -252,7 +252,7 @@ def linked_level(samples: Float64Array, link: Link) -> Float64Array:
     Shape:
         samples: `(C, T)`; result `(C, T)` for "off", else `(1, T)`.
     """
-    if link == "off":
+    if link == "off" or len(samples) == 1:
         return samples
     level: Float64Array
     if link == "max":

@@ -1,6 +1,7 @@
 """SC4, forward and inverse: the compiled recursions of the LADSPA plug-in 1882.
 
-Per sample, of level `x = max |channel|`, with a and r the factors kept at attack and release:
+Per sample, of level `x = max |channel|`, with a and r the factors kept at attack and release; of one channel
+x is the sample with its sign, as the plug-in for that, 1916, has it:
 
 ```
 e[n] = k e[n−1] + (1 − k) A       RMS follower; k = a where A > e[n−1], else r
@@ -11,9 +12,10 @@ g[n] = a/4 g[n−1] + (1 − a/4) G   g[−1] = 0; y = makeup · g · x
 At every fourth sample, before its gain: A becomes the RMS of the last 256 samples, and G the static curve at
 `e + share·(q − e)`. So three gains of four, and with share 0 all, depend on earlier samples only and are
 known before the sample is: the inverse is a division. What remains is the fourth sample when the peak
-follower counts. Its gain falls with it at most as steeply as 1/R − 1 (in logarithms), so that
-`h · g(h·y) = 1` has one solution, as in `unsquash.dsp.kernels`: up to the coarseness of the tables, whose
-steps exceed that slope where a low level, a high ratio and an instant attack meet.
+follower counts. Its gain falls with it at most as steeply as 1/R − 1 (in logarithms; a negative sample of one
+channel raises it), so that `h · g(h·y) = 1` has one solution, as in `unsquash.dsp.kernels`: up to the
+coarseness of the tables, whose steps exceed that slope where a low level, a high ratio and an instant attack
+meet.
 
 All of it is in single precision and decibels come from coarse tables, here as there: with exact ones the
 gain would be off by hundredths of a decibel, and the ring's sum drifts by its roundings.
@@ -195,7 +197,7 @@ def forward(level: Float64Array, gain: Float64Array, memory: Float32Array, k: Co
     """
     for row in range(level.shape[0]):
         for n in range(level.shape[1]):
-            gain[row, n] = advance(Single(abs(level[row, n])), memory[row], k)
+            gain[row, n] = advance(Single(level[row, n]), memory[row], k)
 
 
 @compiled
@@ -232,9 +234,9 @@ def invert(level: Float64Array, gain: Float64Array, memory: Float32Array, k: Coe
         level, gain: `(T,)`; memory: `(M,)`.
     """
     for n in range(level.shape[0]):
-        y = abs(level[n])
+        y = level[n]
         closing = memory[PHASE] == Single(3.0)
-        if closing and k.share > ZERO and y > 0.0:
+        if closing and k.share > ZERO and y != 0.0:
             x = solve(y, memory, k)
         else:
             if closing:
@@ -242,7 +244,7 @@ def invert(level: Float64Array, gain: Float64Array, memory: Float32Array, k: Coe
             else:
                 g = smoothed(memory[GAIN], memory[TARGET], k)
             x = Single(y / g) if g > ZERO else Single(y)
-        if not x < LOUDEST:
+        if not abs(x) < LOUDEST:
             return n, ABSURD
         if closing and memory[GAIN] == ZERO:
             memory[BLOCK_SUM] = (ONE + ONE + ONE) * x * x
