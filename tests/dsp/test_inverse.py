@@ -341,11 +341,15 @@ def test_lost_state_is_reported_at_the_same_time_however_the_stream_is_cut(size:
     squashed = compress(x, RATE, params).samples
     with pytest.raises(InversionError) as whole:
         invert(squashed, RATE, params)
-    state = None
-    with pytest.raises(InversionError) as in_blocks:
+
+    def in_blocks_of(size: int) -> None:
+        state = None
         for start in range(0, RATE, size):
             block = squashed[:, start : start + size]
             state = invert(block, RATE, params, state, start_s=start / RATE).state
+
+    with pytest.raises(InversionError) as in_blocks:
+        in_blocks_of(size)
     assert in_blocks.value.time_s == pytest.approx(whole.value.time_s)
 
 
