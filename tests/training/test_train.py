@@ -73,6 +73,22 @@ def test_the_shipped_file_rebuilds_the_network(tiny_recipe: Recipe, tmp_path: Pa
     torch.testing.assert_close(net.leave.weight, trainer.average.leave.weight, atol=1e-5, rtol=1e-3)
 
 
+def test_the_same_network_gives_the_same_file_and_a_turned_bit_is_noticed(
+    tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    trainer, path = Trainer(tiny_recipe, torch.device("cpu")), tmp_path / "model.safetensors"
+    files = set()
+    for _ in range(12):
+        save_net(trainer.average, path)
+        files.add(path.read_bytes())
+    assert len(files) == 1
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        load_net(path)
+
+
 @pytest.mark.slow
 def test_the_whole_way_from_audio_to_weights(
     tiny_recipe: Recipe, corpus_folder: Path, cache_folder: Path, tmp_path: Path

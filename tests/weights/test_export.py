@@ -18,7 +18,7 @@ RESULTS = {"limiters": {"si_sdr_gain_db": 2.5}, "pieces": 9}
 
 @pytest.fixture
 def trained(tmp_path, tiny):
-    """A checkpoint as a training leaves it: without a seal."""
+    """A checkpoint without a seal, as other writers of safetensors leave it."""
     path = tmp_path / "checkpoint.safetensors"
     save_file(dict(tiny.tensors), path, {"config": tiny.config_json, "network": tiny.network})
     return path

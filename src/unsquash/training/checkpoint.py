@@ -18,7 +18,7 @@ from unsquash.errors import ModelError, WeightsCorruptError, WeightsUnavailableE
 from unsquash.nets.gain import GainNet
 from unsquash.nets.judge import Judge
 from unsquash.nets.profile import ProfileNet
-from unsquash.weights.tensors import Stored, build, from_bytes, read_metadata
+from unsquash.weights.tensors import Stored, build, from_bytes, read_metadata, to_bytes
 
 Remembered = Mapping[nn.Parameter, dict[str, torch.Tensor]]
 """What an optimizer remembers of each parameter, by names of its own."""
@@ -42,14 +42,14 @@ class Progress:
 
 
 def save_net(net: GainNet | ProfileNet, path: Path) -> None:
-    """Write a network, its matrices as 16-bit floats, with its sizes as metadata; the file appears whole."""
+    """Write a network, sealed, its matrices as 16-bit floats; the same one gives the same bytes."""
     kind = "gain" if isinstance(net, GainNet) else "profile"
     tensors = {
         name: tensor.detach().cpu().to(torch.float16 if tensor.ndim > 1 else torch.float32).contiguous()
         for name, tensor in net.state_dict().items()
         if tensor.is_floating_point()
     }
-    _save(tensors, path, {"network": kind, "config": net.config.to_json()})
+    _write(path, to_bytes(Stored(network=kind, config_json=net.config.to_json(), tensors=tensors)))
 
 
 def load_net(path: Path) -> GainNet:
@@ -84,7 +84,8 @@ def save_state(
         for key, value in remembered[parameter].items():
             tensors[f"optimizer.{key}.{name}"] = value
     progress_json = json.dumps([progress.step, progress.elapsed_s, progress.examples])
-    _save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path, {"progress": progress_json})
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    _write(path, save(plain, metadata={"progress": progress_json}))
 
 
 def load_state(net: nn.Module, average: nn.Module, remembered: Remembered, path: Path) -> Progress:
@@ -135,6 +136,6 @@ def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Ten
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def _save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+def _write(path: Path, data: bytes) -> None:
     with atomic_output(path, overwrite=True) as file:
-        file.write(save(tensors, metadata=metadata))
+        file.write(data)
