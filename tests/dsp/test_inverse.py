@@ -384,6 +384,18 @@ def test_impossibly_loud_for_its_settings() -> None:
         invert(np.random.default_rng(14).standard_normal((1, RATE)) * 0.1, RATE, params)
 
 
+@pytest.mark.parametrize("makeup_db", [-60.0, 40.0])
+def test_how_loud_an_original_may_be_has_nothing_to_do_with_makeup(makeup_db: float) -> None:
+    params = CompressorParams(
+        threshold_db=-20, ratio=2, knee_db=6, detector_attack_ms=1, smoothing="none", makeup_db=makeup_db
+    )
+    loud = np.random.default_rng(0).uniform(-32768.0, 32768.0, (1, 1000))
+    squashed = compress(loud, RATE, params).samples
+    assert sdr_db(loud, invert(squashed, RATE, params).samples) > 250
+    with pytest.raises(InversionError, match="120 dB louder"):
+        invert(compress(1e4 * loud, RATE, params).samples, RATE, params)
+
+
 def test_wrong_settings_stay_finite_or_say_so(song: np.ndarray) -> None:
     rng = np.random.default_rng(15)
     x = song[:1, : RATE // 4]

@@ -89,16 +89,15 @@ def invert(
     after = copy_state(state if state is not None else initial_state(params, y.shape[0]), params, y.shape[0])
     _require_numbers(y, sample_rate, start_s)
     makeup = programs.makeup(params)
-    level = linked_level(y, params.link)
+    level = linked_level(y, params.link) / makeup
     gain = np.empty_like(level)
     if params.kind == "sc4":
         from unsquash.dsp import sc4_kernels
 
         k4 = sc4_kernels.coefficients(params, sample_rate)
-        ends = [sc4_kernels.invert(level[0] / makeup, gain[0], after.memory[0], k4)]
+        ends = [sc4_kernels.invert(level[0], gain[0], after.memory[0], k4)]
     else:
         k = coefficients(params, sample_rate)
-        k = k._replace(scale=k.scale * makeup**-k.order)  # levels as they were before the makeup gain
         ends = [_invert_row(level[row], gain[row], after, row, k) for row in range(level.shape[0])]
     if failures := [(n, reason) for n, reason in ends if reason]:
         n, reason = min(failures)
