@@ -114,6 +114,20 @@ def test_whatever_goes_out(eater, song_path, expected, tmp_path):
     assert b"Traceback" not in done.stderr
 
 
+GUIDE = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [line for line in GUIDE.splitlines() if line.startswith("ffmpeg ")])
+def test_the_pipes_of_the_guide(line, song_path, tmp_path):
+    need("ffmpeg")
+    need("flac")
+    assert shell(f"ffmpeg -v error -i {song_path} -c:a aac {tmp_path / 'in.m4a'}").returncode == 0
+    done = shell(line.replace("unsquash restore", f"{UNSQUASH} restore {shlex.join(KNOWN)}"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "out.flac").duration >= soundfile.info(song_path).duration
+
+
 @pytest.mark.slow
 def test_the_chain_of_the_guide_keeps_tags(song_path, expected, tmp_path):
     need("ffmpeg")
