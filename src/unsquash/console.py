@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from unsquash.plan import Plan
 
 JSON_SCHEMA = 1
+_TABLE_WIDTH = 120  # a terminal that is narrower wraps the rows, and no cell is cut
 
 
 class Console(rich_console.Console):
@@ -166,7 +167,7 @@ def print_profiles(profiles: Mapping[str, CompressorParams]) -> None:
             f"{p.knee_db:.3g} dB",
             p.convention,
         )
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+    Console(highlight=False, width=_TABLE_WIDTH).print(table)
 
 
 def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -177,7 +178,7 @@ def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         size = f"{row['bytes'] / 1e6:.1f} MB"
         table.add_row(row["name"], row["task"], row["network"], row["licence"], size, row["place"])
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+    Console(highlight=False, width=_TABLE_WIDTH).print(table)
 
 
 def print_model(known: Mapping[str, Any]) -> None:

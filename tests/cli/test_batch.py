@@ -151,6 +151,14 @@ class TestExitCodes:
     def test_an_unknown_model(self, cli, music, tmp_path):
         assert cli("restore", music, "-o", tmp_path / "out", "--model", "nonsense").code == 5
 
+    def test_an_input_that_is_missing_is_not_skipped_where_its_output_exists(self, cli, music, tmp_path):
+        out = tmp_path / "out"
+        noise(out / "absent.wav")
+        noise(out / "1.wav")
+        done = cli("restore", tmp_path / "absent.wav", music / "a/1.wav", "-o", out, *NONE, "--skip-existing")
+        assert done.code == 3
+        assert "1 failed, 1 skipped" in done.err
+
     def test_a_list_that_is_missing(self, cli, tmp_path):
         assert cli("restore", "--files-from", tmp_path / "absent", "-o", tmp_path / "out").code == 4
 
@@ -162,6 +170,14 @@ class TestTwoArguments:
         assert done.code == 6
         assert "for several files use -o DIR" in done.err
         assert (music / "b" / "1.wav").read_bytes() == before
+
+    @pytest.mark.parametrize("words", [["music", "out"], ["music", "out.wav"], ["music", "--suffix", "_r"]])
+    def test_a_folder_without_one_for_outputs(self, cli, music, words, monkeypatch):
+        monkeypatch.chdir(music.parent)
+        done = cli("restore", *words, "--method", "none")
+        assert done.code == 4
+        assert "'music' is a folder" in done.err
+        assert "-o DIR" in done.err
 
     def test_one_file_beside_itself(self, cli, music):
         assert cli("restore", music / "a" / "1.wav", "--suffix", "_r", "--method", "none").code == 0
@@ -309,19 +325,51 @@ def test_a_full_disk_fails_files_and_leaves_no_half(run, music, tmp_path):
         subprocess.run(["umount", str(small)], check=True)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a pseudo-terminal")
-def test_bars_on_a_terminal(music, tmp_path):
-    command = [sys.executable, "-m", "unsquash", "restore", music, "-o", tmp_path / "out", *NONE]
-    script = ["script", "-qec", " ".join(map(str, command)), "/dev/null"]
-    if shutil.which("script") is None:
+def on_terminal(*arguments, columns=100):
+    """Run the command line where stdout and stderr are one terminal; return its exit code and what came."""
+    if not sys.platform.startswith("linux") or shutil.which("script") is None:
         pytest.skip("no pseudo-terminal here")
-    (music / "bad.wav").write_text("no audio")
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    command = " ".join(map(str, (sys.executable, "-m", "unsquash", *arguments)))
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
     done = subprocess.run(
-        script, capture_output=True, timeout=120, check=False, env=environment, stdin=subprocess.DEVNULL
+        ["script", "-qec", command, "/dev/null"],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env=environment,
+        stdin=subprocess.DEVNULL,
     )
-    assert done.returncode == 3
-    assert b"\x1b[" in done.stdout
-    assert b"of audio" in done.stdout
-    assert b"bad.wav" in done.stdout
-    assert b"1 failed, 4 unchanged" in done.stdout
+    return done.returncode, done.stdout.decode()
+
+
+class TestTerminal:
+    def test_bars(self, music, tmp_path):
+        (music / "bad.wav").write_text("no audio")
+        code, shown = on_terminal("restore", music, "-o", tmp_path / "out", *NONE)
+        assert code == 3
+        assert "\x1b[" in shown
+        assert "of audio" in shown
+        assert "bad.wav" in shown
+        assert "1 failed, 4 unchanged" in shown
+
+    def test_the_table_comes_after_the_bars_and_is_whole(self, music):
+        code, shown = on_terminal("analyze", music, *TestAnalyze.MODEL, "--profile-set", "none", columns=50)
+        assert code == 0
+        before, title, table = shown.partition("mean GR dB")
+        assert title
+        head = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", before).rpartition("\n")[2].rpartition("\r")[2]
+        assert head.split() == ["file", "verdict", "confidence"]
+        assert "\x1b[1A" not in table  # no bar is taken away any more
+        assert "…" not in table
+        assert table.count("untouched") + table.count("limited") + table.count("compressed") == 4
+
+    def test_json_comes_after_the_bars(self, music, tmp_path):
+        _, shown = on_terminal("restore", music, "-o", tmp_path / "out", *NONE, "--json")
+        document = shown[shown.rindex('{\r\n  "schema"') :]
+        assert json.loads(document)["counts"] == {"unchanged": 4}
+
+    def test_rows_have_a_line_each(self, music, tmp_path):
+        _, shown = on_terminal("restore", music, "-o", tmp_path / "out", *NONE, "--json-lines")
+        records = [json.loads(line) for line in shown.splitlines() if line.startswith("{")]
+        assert len(records) == 4
+        assert "\x1b[" not in shown

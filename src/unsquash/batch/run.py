@@ -12,7 +12,7 @@ from typing import Any
 
 from unsquash.audio import choose_format, open_audio
 from unsquash.batch.events import Checked, Closed, Finished, Listener, Planned, Progressed, Remark, Started
-from unsquash.batch.identity import same_content, settings_digest
+from unsquash.batch.identity import same_content, settings_digest, stamp
 from unsquash.batch.jobs import Job, Unit, albums
 from unsquash.batch.ledger import Entry, Ledger, output_is_intact
 from unsquash.batch.leftovers import remove_leftovers
@@ -105,8 +105,9 @@ class _Batch:
                 for job in unit.jobs:
                     self._settle(Outcome(job=job, status="skipped", note="finished before"))
             elif self.batch.skip_existing and all(self._is_foreign(job) for job in unit.jobs):
-                for job in unit.jobs:
-                    self._settle(Outcome(job=job, status="skipped", note="the output exists"))
+                if self._passes(unit, _require_input):
+                    for job in unit.jobs:
+                        self._settle(Outcome(job=job, status="skipped", note="the output exists"))
             elif self._passes(unit, self._require_free):
                 jobs = (replace(job, overwrite=self._may_overwrite(job)) for job in unit.jobs)
                 rest.append(replace(unit, jobs=tuple(jobs)))
@@ -258,3 +259,7 @@ class _Batch:
         if outcome.failure is not None:
             self.stopping = self.batch.fail_fast
         self.listener(Finished(outcome=outcome))
+
+
+def _require_input(job: Job) -> None:
+    stamp(job.source)

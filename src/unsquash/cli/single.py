@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unsquash.batch.names import Naming
 from unsquash.cli import streams
 from unsquash.cli.logs import check_log, logged
-from unsquash.errors import OptionError
+from unsquash.errors import AudioReadError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,7 @@ def ends_of(
 
     Raises:
         OptionError: it is not one input and one output that were named.
+        AudioReadError: the input is a folder.
     """
     if for_many:
         raise OptionError(f"{', '.join(for_many)}: only with an output folder", hint="name it with -o DIR")
@@ -49,6 +50,8 @@ def ends_of(
         raise OptionError("several files need an output folder", hint="name it with -o DIR")
     if not inputs:
         raise OptionError("no input was named", hint=_USAGE)
+    if Path(inputs[0]).is_dir():
+        raise AudioReadError(f"'{inputs[0]}' is a folder", hint="name the folder of the outputs with -o DIR")
     if len(inputs) == 2:
         return inputs[0], inputs[1]
     if output is None and naming.is_special and inputs[0] != "-":

@@ -12,6 +12,7 @@ from typing import Literal, TextIO
 from rich.progress import BarColumn, Progress, TextColumn
 
 from unsquash import console
+from unsquash.audio.atomic import output_errors
 from unsquash.batch.events import Event, Listener
 from unsquash.console import Console
 from unsquash.errors import OutputError
@@ -51,23 +52,17 @@ def batch_display(showing: Showing) -> Iterator[Listener]:
     """
     with ExitStack() as stack:
         listeners: list[Listener] = [stack.enter_context(log_listener(showing))]
-        if showing.results == "json":
-            listeners.append(JsonDocument(sys.stdout))
-        elif showing.results == "json-lines":
-            listeners.append(JsonRecords(sys.stdout))
-        elif showing.results == "csv":
-            listeners.append(CsvRows(sys.stdout.buffer))
+        results = _results_listeners(showing.results)  # while stdout is not yet redirected by the bars
         if showing.style == "json":
             listeners.append(JsonLines(sys.stderr))
-        elif showing.quiet or showing.style == "plain" or not _is_terminal():
+        elif showing.quiet or showing.style == "plain" or not _can_draw(showing.results):
             failures_only = showing.quiet or (showing.results == "table" and not showing.verbose)
             listeners.append(PlainLines(sys.stderr, failures_only=failures_only, verbose=showing.verbose))
         else:
             columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[note]}"))
             bars = Progress(*columns, console=Console(stderr=True), transient=True)
             listeners.append(Drawn(stack.enter_context(bars), verbose=showing.verbose))
-        if showing.results == "table":
-            listeners.append(Table())
+        listeners += results  # last: once all is over, the bars are gone before there is a table
 
         def tell(event: Event) -> None:
             for listener in listeners:
@@ -87,7 +82,13 @@ def log_listener(showing: Showing) -> Iterator[Listener]:
         yield lambda _event: None
         return
     with _log(showing.log_file) as log:
-        yield PlainLines(log, verbose=showing.verbose, stamped=True)
+        lines = PlainLines(log, verbose=showing.verbose, stamped=True)
+
+        def enter(event: Event) -> None:
+            with output_errors(f"the log '{showing.log_file}'"):
+                lines(event)
+
+        yield enter
 
 
 @contextmanager
@@ -100,7 +101,24 @@ def file_display(style: Style, *, quiet: bool) -> Iterator[Callable[[str, int, i
         yield drawn
 
 
-def _is_terminal() -> bool:
+def _results_listeners(results: Results) -> list[Listener]:
+    match results:
+        case "json":
+            return [JsonDocument(sys.stdout)]
+        case "json-lines":
+            return [JsonRecords(sys.stdout)]
+        case "csv":
+            return [CsvRows(sys.stdout.buffer)]
+        case "table":
+            return [Table()]
+        case "none":
+            return []
+
+
+def _can_draw(results: Results) -> bool:
+    """Return whether stderr is a terminal on which bars can move, without rows of results in between."""
+    if results in ("json-lines", "csv") and sys.stdout.isatty():
+        return False
     return sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
 
 
@@ -112,5 +130,8 @@ def _log(path: Path) -> Iterator[TextIO]:
         raise OutputError(
             f"the log '{path}' cannot be written: {error.strerror}", hint="choose another"
         ) from error
-    with file:
+    try:
         yield file
+    finally:
+        with output_errors(f"the log '{path}'"):  # what did not fit is tried once more
+            file.close()

@@ -57,6 +57,7 @@ class Drawn:
                     self._print(line, "red" if outcome.failure is not None else None)
             case events.Closed(summary=summary, files=files):
                 self._print(f"{count(summary, files)}, in {self._clock.elapsed}")
+                self._bars.stop()
 
     def _print(self, line: str, style: str | None = None) -> None:
         self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True, style=style)

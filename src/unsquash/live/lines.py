@@ -41,7 +41,8 @@ class PlainLines:
                 self._say(describe(outcome, verbose=self._verbose), matters=outcome.failure is not None)
             case events.Planned(lengths_s=lengths_s, jobs=jobs):
                 length = timedelta(seconds=round(sum(lengths_s.values())))
-                self._say(f"{len(lengths_s)} files, {length} of audio, {jobs} at once")
+                files = f"{len(lengths_s)} file{'' if len(lengths_s) == 1 else 's'}"
+                self._say(f"{files}, {length} of audio, {jobs} at once")
             case events.Remark(text=text):
                 self._say(f"note: {text}")
             case events.Closed(summary=summary, files=files):
