@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ import unsquash
 
 pytest.importorskip("matplotlib")
 
+from unsquash.errors import OutputError
 from unsquash.plotting import _clock, write_plot
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -30,6 +32,18 @@ def test_names_are_taken_as_they_are(tmp_path):
     report = unsquash.analyze_file(tmp_path / "in.wav", trace=True)
     for number, name in enumerate(("$\\frac{$.wav", "曲\n.wav", "caf\udce9.wav")):
         write_plot(tmp_path / f"{number}.png", replace(report, input=name), overwrite=False)
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    def full(*_arguments, **_keywords):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    soundfile.write(tmp_path / "in.wav", np.full((500, 1), 0.25), 44100, "PCM_24")
+    report = unsquash.analyze_file(tmp_path / "in.wav", trace=True)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    with pytest.raises(OutputError, match=r"out\.png' cannot be written: no space"):
+        write_plot(tmp_path / "out.png", report, overwrite=False)
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_a_report_without_a_trace_is_refused(tmp_path, song_wav):

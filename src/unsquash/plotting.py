@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unsquash.audio import atomic_output
+from unsquash.audio.atomic import output_errors
 from unsquash.batch.names import shown
 from unsquash.errors import OptionError
 from unsquash.pipeline import FileAnalysis
@@ -71,7 +72,8 @@ def write_plot(path: Path, report: FileAnalysis, *, overwrite: bool) -> None:
         _draw_static_curve(axes["S"], report.trace)
         title = f"{shown(Path(report.input).name)}: {', '.join(report.verdict)}"
         figure.suptitle(title, parse_math=False)
-        figure.savefig(file, format="png", metadata={"Software": None})
+        with output_errors(f"'{path}'"):
+            figure.savefig(file, format="png", metadata={"Software": None})
 
 
 def _draw_level(axes: Axes, trace: Trace, ceiling_dbfs: float | None) -> None:

@@ -227,7 +227,8 @@ def fill_spool(spool: IO[bytes], blocks: Iterable[FloatArray]) -> None:
             spool.write(to_interleaved(block).data)
         spool.flush()
     except OSError as error:
-        raise OutputError(f"no room for the working copy: {error}", hint="free some disk space") from error
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"no room for the working copy: {reason}", hint="free some disk space") from error
 
 
 def read_spool(spool: IO[bytes], channels: int) -> Iterator[tuple[int, FloatArray]]:

@@ -92,3 +92,23 @@ def test_names_that_the_file_systems_encoding_lacks_are_written_all_the_same(she
     done = shell(f"export {plain}; exec unsquash restore in.wav {name} {KNOWN}")
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.wav", name])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("unsquash --version >/dev/full", b"standard output"),
+        ("unsquash presets list --json >/dev/full", b"standard output"),
+        (f"unsquash restore in.wav out.wav --json {KNOWN} >/dev/full", b"standard output"),
+        (f"unsquash restore in.wav - {KNOWN} >/dev/full", b"standard output"),
+        (f"unsquash restore in.wav out.wav --log-file /dev/full {KNOWN}", b"the log '/dev/full'"),
+    ],
+)
+def test_a_full_disk(shell, line, what):
+    done = shell(line)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.endswith(
+        b"unsquash: " + what + b" cannot be written: no space left on device\n"
+        b"hint: free some space, or write to another disk\n"
+    )

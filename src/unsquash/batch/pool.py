@@ -181,6 +181,8 @@ def _serve(connection: Connection, task: Callable[[Any, Report], Any]) -> None:
     """Work on what comes through a pipe, until nothing comes any more."""
     share_one_heap()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     with connection, contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
         while (unit := connection.recv()) is not None:

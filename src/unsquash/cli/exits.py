@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -25,6 +26,8 @@ SQUASHED = 10
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 CODES: tuple[tuple[type[errors.UnsquashError], int], ...] = (
     (errors.OptionError, USAGE),
     (errors.OutOfMemoryError, FAILED),
@@ -46,6 +49,8 @@ def exit_codes() -> Iterator[None]:
     """Turn every error into a message on stderr and an exit code."""
     _escape_unknown_characters()
     signal.signal(signal.SIGTERM, _interrupt)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # no nohup
+        signal.signal(signal.SIGHUP, _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the shell wants it ignored
         signal.signal(signal.SIGINT, _interrupt)
     try:
@@ -55,15 +60,27 @@ def exit_codes() -> Iterator[None]:
         _say(f"unsquash: {error}", f"hint: {error.hint}" if error.hint else "")
         raise typer.Exit(exit_code_of(error)) from None
     except BrokenPipeError:
-        sys.stdout = None  # the interpreter must not flush it again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _give_up_stdout()
         raise typer.Exit(PIPE_CLOSED) from None
     except KeyboardInterrupt:
         _say("unsquash: interrupted; nothing half-done was left")
         raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
-        _say(f"unsquash: {error}")
+        if error.filename is None and error.errno in _FULL:  # a file's error would name it
+            _give_up_stdout()
+            _say(
+                "unsquash: standard output cannot be written: no space left on device",
+                "hint: free some space, or write to another disk",
+            )
+        else:
+            _say(f"unsquash: {error}")
         raise typer.Exit(FAILED) from None
+
+
+def _give_up_stdout() -> None:
+    """Let go of what is still to be written to stdout: the interpreter must not flush it again."""
+    sys.stdout = None
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _escape_unknown_characters() -> None:
