@@ -62,6 +62,14 @@ def test_outputs_stay_in_their_folder_on_windows(template, monkeypatch):
     assert Naming(template=r"b\{stem}").name(PureWindowsPath("a.wav")) == PurePosixPath("b/a")
 
 
+@pytest.mark.parametrize("naming", [Naming(template="{dir}/{stem}: x.{ext}"), Naming(suffix=":x")])
+def test_no_output_becomes_a_stream_within_another_file_on_windows(naming, monkeypatch):
+    assert naming.name(PurePosixPath("a.wav"))
+    monkeypatch.setattr("unsquash.batch.names._NATIVE_PATH", PureWindowsPath)
+    with pytest.raises(OptionError, match="colon"):
+        naming.name(PureWindowsPath("a.wav"))
+
+
 def test_braces_in_names_are_no_fields():
     assert Naming().name(PurePosixPath("{x}/{stem}.wav")) == PurePosixPath("{x}/{stem}.wav")
 

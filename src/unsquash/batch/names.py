@@ -6,7 +6,7 @@ import re
 import string
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from unsquash.errors import OptionError
 
@@ -62,7 +62,7 @@ class Naming:
         """Return the output's name below the output folder, for an input's name below its own.
 
         Raises:
-            OptionError: it would not lie below the output folder.
+            OptionError: it would not lie below the output folder, or would be a stream of another file.
 
         Example:
             >>> Naming(suffix="_r", container="flac").name(PurePosixPath("a/01.WAV"))
@@ -79,6 +79,8 @@ class Naming:
                 f"the template makes '{name}', which is not within the output folder",
                 hint=f"such as {DEFAULT_TEMPLATE}",
             )
+        if _NATIVE_PATH is PureWindowsPath and ":" in str(name):
+            raise OptionError(f"'{name}' has a colon", hint="names of files on Windows have none")
         return PurePosixPath(name.as_posix())
 
 
