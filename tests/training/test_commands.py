@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from unsquash import errors
 from unsquash.cli import exits
@@ -21,6 +22,7 @@ from unsquash.training.commands import (
     positive_float,
     positive_int,
     run,
+    write_file,
     write_json,
 )
 
@@ -53,6 +55,7 @@ def test_errors_are_messages_with_hints_and_the_codes_of_the_program(
     [
         (KeyboardInterrupt(), exits.INTERRUPTED),
         (OSError("no room"), exits.FAILED),
+        (soundfile.LibsndfileError(3, "Error writing file: "), exits.FAILED),
         (MemoryError(), exits.FAILED),
         (errors.WeightsCorruptError("damaged"), exits.MODEL),
     ],
@@ -107,3 +110,20 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     assert device("cpu") == "cpu"
     with pytest.raises(argparse.ArgumentTypeError, match="no device"):
         device("abacus")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+def test_a_disk_that_is_full_is_named_and_nothing_half_is_left(tmp_path: Path) -> None:
+    import resource
+
+    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(errors.OutputError, match=r"a\.bin") as refusal:
+            write_file(tmp_path / "a.bin", bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert refusal.value.hint
+    assert list(tmp_path.iterdir()) == []

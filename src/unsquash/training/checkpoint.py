@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from unsquash.audio import atomic_output
 from unsquash.errors import ModelError, WeightsCorruptError, WeightsUnavailableError
 from unsquash.nets.gain import GainNet
 from unsquash.nets.judge import Judge
 from unsquash.nets.profile import ProfileNet
+from unsquash.training.commands import write_file
 from unsquash.weights.tensors import Stored, build, from_bytes, read_metadata, to_bytes
 
 Remembered = Mapping[nn.Parameter, dict[str, torch.Tensor]]
@@ -49,7 +49,7 @@ def save_net(net: GainNet | ProfileNet, path: Path) -> None:
         for name, tensor in net.state_dict().items()
         if tensor.is_floating_point()
     }
-    _write(path, to_bytes(Stored(network=kind, config_json=net.config.to_json(), tensors=tensors)))
+    write_file(path, to_bytes(Stored(network=kind, config_json=net.config.to_json(), tensors=tensors)))
 
 
 def load_net(path: Path) -> GainNet:
@@ -85,7 +85,7 @@ def save_state(
             tensors[f"optimizer.{key}.{name}"] = value
     progress_json = json.dumps([progress.step, progress.elapsed_s, progress.examples])
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _write(path, save(plain, metadata={"progress": progress_json}))
+    write_file(path, save(plain, metadata={"progress": progress_json}))
 
 
 def load_state(net: nn.Module, average: nn.Module, remembered: Remembered, path: Path) -> Progress:
@@ -134,8 +134,3 @@ def _of_kind(kind: type[Net], stored: Stored, path: Path) -> Net:
 
 def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-def _write(path: Path, data: bytes) -> None:
-    with atomic_output(path, overwrite=True) as file:
-        file.write(data)

@@ -13,10 +13,12 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
+import soundfile
 import torch
 
 from unsquash import errors
 from unsquash.audio import atomic_output
+from unsquash.audio.atomic import output_errors
 
 Item = TypeVar("Item")
 
@@ -51,7 +53,7 @@ def run(command: Callable[[], None]) -> None:
         _leave(PIPE_CLOSED)
     except KeyboardInterrupt:
         _leave(INTERRUPTED, "unsquash: interrupted")
-    except OSError as error:
+    except (OSError, soundfile.LibsndfileError) as error:
         _leave(1, f"unsquash: {error}")
 
 
@@ -134,8 +136,17 @@ def write_json(path: Path, results: Mapping[str, object], *, indent: int = 2) ->
         OutputError: They cannot be written.
     """
     text = json.dumps(_plain(results), indent=indent, allow_nan=False) + "\n"
-    with atomic_output(path, overwrite=True) as stream:
-        stream.write(text.encode())
+    write_file(path, text.encode())
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    with atomic_output(path, overwrite=True) as stream, output_errors(f"'{path}'"):
+        stream.write(data)
 
 
 def _plain(value: object) -> object:

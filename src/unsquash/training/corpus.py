@@ -24,8 +24,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from unsquash.audio import atomic_output
 from unsquash.errors import AudioReadError
+from unsquash.training.commands import write_file
 
 SAMPLE_RATE = 44_100
 PEAK = 32_000
@@ -92,8 +92,7 @@ def write_catalog(path: Path, rows: Sequence[Mapping[str, object]], columns: Seq
     writer = csv.DictWriter(catalog, columns)
     writer.writeheader()
     writer.writerows(rows)
-    with atomic_output(path, overwrite=True) as stream:
-        stream.write(catalog.getvalue().encode())
+    write_file(path, catalog.getvalue().encode())
 
 
 def _load(audio: Path, cache: Path, validation_artists: Collection[str], workers: int) -> list[Track]:
@@ -202,5 +201,6 @@ def _decode(audio: Path, cache: Path, file: str) -> None:
     peak = float(np.abs(samples).max(initial=0.0))
     if peak < 1e-3 or len(samples) < SAMPLE_RATE:
         samples, peak = samples[:0], 1.0
-    with atomic_output(_cached(cache, audio, file), overwrite=True) as stream:
-        np.save(stream, np.round(samples * (PEAK / peak)).astype(np.int16))
+    decoded = io.BytesIO()
+    np.save(decoded, np.round(samples * (PEAK / peak)).astype(np.int16))
+    write_file(_cached(cache, audio, file), decoded.getvalue())
