@@ -172,6 +172,15 @@ def test_files_may_be_named_by_strings(song, tmp_path, monkeypatch):
     assert (tmp_path / "pair" / "squashed.after.wav").exists()
 
 
+def test_squashed_files_may_keep_their_loudness(song, tmp_path):
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    soundfile.write(source, 0.3 * song.T, 44100, "FLOAT")
+    done = unsquash.squash_file(source, target, SQUASH, level="match")
+    before, after = (unsquash.analyze_file(path, KNOWN).diagnosis.levels for path in (source, target))
+    assert done.warnings == ()
+    assert after.integrated_lufs == pytest.approx(before.integrated_lufs, abs=0.01)
+
+
 @pytest.mark.parametrize(
     "changes", [{"start": 1}, {"end": 2.0}, {"preview": "30"}, {"apply_gain": "song.gain"}]
 )

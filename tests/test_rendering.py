@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -51,7 +53,19 @@ def test_peak_safe_never_raises_a_level():
 def test_silence_gets_no_gain():
     silent = Levels(**dict.fromkeys(Levels.__slots__))
     for policy in ("peak-safe", "match", -14.0):
-        assert level_gain_db(policy, silent, -14.0, is_float=False) == (0.0, ())
+        assert level_gain_db(policy, silent, -14.0, is_float=False)[0] == 0.0
+
+
+@pytest.mark.parametrize("is_float", [True, False])
+@pytest.mark.parametrize(
+    ("policy", "lufs", "match_lufs"), [(-14.0, None, None), ("match", None, -14.0), ("match", -14.0, None)]
+)
+def test_what_has_no_loudness_is_said_to_have_none(policy, lufs, match_lufs, is_float):
+    short = replace(LEVELS, integrated_lufs=lufs)
+    gain_db, remarks = level_gain_db(policy, short, match_lufs, is_float)
+    assert gain_db == (0.0 if is_float else -4.0)
+    (remark,) = remarks
+    assert "to have a loudness" in remark
 
 
 def test_shifting_levels_keeps_their_ratios():

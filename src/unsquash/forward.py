@@ -13,6 +13,7 @@ import numpy as np
 from unsquash.audio import (
     ArraySource,
     AudioInfo,
+    AudioSource,
     OutputFormat,
     check_separate,
     check_target,
@@ -20,6 +21,7 @@ from unsquash.audio import (
     open_audio,
     wants_dither,
 )
+from unsquash.dsp.loudness import LoudnessMeter
 from unsquash.errors import OptionError, memory_errors
 from unsquash.options import BitDepth, Dither, LevelPolicy, Link, check_level, check_link, check_seed
 from unsquash.plan import describe_compressor
@@ -127,7 +129,7 @@ def squash_file(
             target=target,
             output_format=output_format,
             level=level,
-            match_lufs=None,
+            match_lufs=_integrated_lufs(audio) if level == "match" else None,
             dither=wants_dither(dither, info, output_format, changed=True),
             seed=seed,
             overwrite=overwrite,
@@ -161,6 +163,13 @@ def squashed_blocks(
     if options.ceiling_db is not None:
         blocks = _limited(blocks, info, options, options.ceiling_db)
     yield from blocks
+
+
+def _integrated_lufs(source: AudioSource) -> float | None:
+    meter = LoudnessMeter(source.info.sample_rate, source.info.channels)
+    for block in source.blocks():
+        meter.push(block)
+    return meter.integrated_lufs()
 
 
 def _compressed(

@@ -126,16 +126,19 @@ def level_gain_db(
     An integer output never exceeds -1 dBTP, whatever the policy.
     """
     wanted_db = 0.0
+    remarks: tuple[str, ...] = ()
     target_lufs = match_lufs if policy == "match" else policy if isinstance(policy, float | int) else None
     if target_lufs is not None and levels.integrated_lufs is not None:
         wanted_db = target_lufs - levels.integrated_lufs
+    elif policy == "match" or target_lufs is not None:
+        target_lufs, remarks = None, ("it is too short or too quiet to have a loudness that could be set",)
     if levels.true_peak_dbtp is None or (is_float and policy != "peak-safe"):
-        return wanted_db, ()
+        return wanted_db, remarks
     allowed_db = TRUE_PEAK_LIMIT_DBTP - levels.true_peak_dbtp
     if wanted_db <= allowed_db:
-        return wanted_db, ()
+        return wanted_db, remarks
     if target_lufs is None:
-        return allowed_db, ()
+        return allowed_db, remarks
     short_db = wanted_db - allowed_db
     remark = f"the level stays {short_db:.1f} dB below what was asked, to keep {TRUE_PEAK_LIMIT_DBTP} dBTP"
     return allowed_db, (remark,)
