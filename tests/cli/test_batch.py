@@ -183,6 +183,14 @@ class TestTwoArguments:
         assert cli("restore", music / "a" / "1.wav", "--suffix", "_r", "--method", "none").code == 0
         assert (music / "a" / "1_r.wav").exists()
 
+    def test_a_second_file_is_no_output_where_outputs_are_to_be_named(self, cli, music):
+        before = (music / "b" / "1.wav").read_bytes()
+        files = music / "a" / "1.wav", music / "b" / "1.wav"
+        done = cli("restore", *files, "--suffix", "_r", "--method", "none", "--overwrite")
+        assert done.code == 2
+        assert "-o DIR" in done.err
+        assert (music / "b" / "1.wav").read_bytes() == before
+
     def test_one_file_into_a_folder(self, cli, music, tmp_path):
         (tmp_path / "out").mkdir()
         assert cli("restore", music / "3.aiff", "-o", tmp_path / "out", *NONE).code == 0

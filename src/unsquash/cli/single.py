@@ -52,6 +52,11 @@ def ends_of(
         raise OptionError("no input was named", hint=_USAGE)
     if Path(inputs[0]).is_dir():
         raise AudioReadError(f"'{inputs[0]}' is a folder", hint="name the folder of the outputs with -o DIR")
+    if len(inputs) == 2 and naming.is_special:  # the second may have been meant as an input, too
+        raise OptionError(
+            f"--suffix and --template name outputs, but '{inputs[1]}' was named as one",
+            hint="several files need an output folder: name it with -o DIR",
+        )
     if len(inputs) == 2:
         return inputs[0], inputs[1]
     if output is None and naming.is_special and inputs[0] != "-":
