@@ -59,7 +59,7 @@ def blocks_of(samples, sizes):
     crossfade=st.integers(0, 40),
     sizes=st.lists(st.integers(1, 150), min_size=1, max_size=5),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_cores_tile_the_stream_and_carry_their_context(length, core, context, crossfade, sizes):
     grid = Grid(core_samples=core, context_samples=context, crossfade_samples=min(crossfade, core))
     samples = np.arange(float(length))[np.newaxis]

@@ -138,8 +138,8 @@ def restored_blocks(
 
     The stages run from where their result no longer depends on what came before: the beginning for an
     engine with memory, one context earlier on the same chunk grid for one without. (Declipping counts its
-    blocks from there on, which moves what it fills in: mostly by thousandths of a decibel; of a heavily clipped
-    recording one sample in a hundred moved by more than 0.14 dB.)
+    blocks from there on, which moves what it fills in: mostly by thousandths of a decibel; of a heavily
+    clipped recording one sample in a hundred moved by more than 0.14 dB.)
     """
     if not plan.stages:
         yield from source.blocks(start, stop)

@@ -45,7 +45,7 @@ def parsed(*words):
 def test_preview_may_stand_without_its_length(words, length, inputs):
     found = parsed(*words)
     assert found["preview"] == length
-    assert found["inputs"] == inputs
+    assert list(found["inputs"]) == inputs
 
 
 @pytest.mark.slow

@@ -118,7 +118,7 @@ def test_expander_pushes_quiet_levels_down_and_silence_to_zero() -> None:
     link=st.sampled_from(["off", "max", "mean", "rms"]),
     mode=st.sampled_from(["compress", "expand"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_scaling_the_threshold_scales_the_result(
     ratio: float, threshold_db: float, factor_db: float, link: str, mode: str
 ) -> None:

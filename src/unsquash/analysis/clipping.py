@@ -30,7 +30,7 @@ NEIGHBOUR_BINS = 1  # rounding and dither spread a ceiling over adjacent bins
 CEILING_SAMPLES = 9  # at least so many samples in plateaus make a ceiling
 CEILING_SHARE = 0.5  # of the plateau samples at this level or not far below
 RECTANGLES_SHARE = 0.5  # of its plateaus, if more are met and left by a jump, nothing was cut off
-LOWEST_CEILING = 10.0 * CORNER  # -44 dBFS: of 177 unclipped recordings, turned down, 8 seemed clipped below, 1 above
+LOWEST_CEILING = 10.0 * CORNER  # -44 dBFS; of 177 unclipped recordings, turned down, 8 seemed clipped below
 CEILING_BELOW_PEAK = 0.5  # a ceiling is at most 6 dB below the peak, and competes with levels 6 dB below it
 
 # Rows of a histogram.
