@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,8 @@ def test_a_file_that_has_changed_is_decoded_again_and_one_that_is_gone_is_rememb
     catalogue(tmp_path, HEADER + "a.wav,mix,train,a,CC0,\n")
     (before,) = load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
     soundfile.write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(3 * SAMPLE_RATE) / 20), SAMPLE_RATE)
+    (decoded,) = (tmp_path / "cache").iterdir()
+    os.utime(tmp_path / "a.wav", ns=(0, decoded.stat().st_mtime_ns))  # within one tick of the clock
     (after,) = load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
     assert (len(before.samples), len(after.samples)) == (2 * SAMPLE_RATE, 3 * SAMPLE_RATE)
     (tmp_path / "a.wav").unlink()

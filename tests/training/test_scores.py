@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from unsquash.errors import InputError, OptionError
+from unsquash.errors import InputError, OptionError, OutputError
 from unsquash.training import scores
 from unsquash.training.corpus import SAMPLE_RATE, load_corpus
 from unsquash.training.scores import DRUMS, LONGEST_S, SILENCE, TICKS_PER_S, render_all, varied
@@ -134,6 +136,19 @@ def test_pieces_are_in_the_catalogue_as_they_come(
         ("a-0.flac", "midi"),
         ("b.MID-0.flac", "midi"),
     ]
+
+
+def test_a_disk_that_is_full_is_told_of_the_piece_and_nothing_half_is_left(
+    midi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(scores, "render", lambda *_arguments: 0.1 * np.ones((25 * SAMPLE_RATE, 2)))
+    monkeypatch.setattr(os, "fsync", no_room)
+    with pytest.raises(OutputError, match=r"a-0\.flac"):
+        render_all(midi, tmp_path / "out", [tmp_path / "font.sf2"], variants=1, seed=1)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_without_a_sound_font_nothing_is_rendered_and_no_catalogue_written(

@@ -26,6 +26,7 @@ import soxr
 
 from unsquash.errors import AudioReadError
 from unsquash.training.commands import write_file
+from unsquash.units import FloatArray
 
 SAMPLE_RATE = 44_100
 PEAK = 32_000
@@ -93,6 +94,20 @@ def write_catalog(path: Path, rows: Sequence[Mapping[str, object]], columns: Seq
     writer.writeheader()
     writer.writerows(rows)
     write_file(path, catalog.getvalue().encode())
+
+
+def write_recording(path: Path, samples: FloatArray, sample_rate: int) -> None:
+    """Write a recording as 16-bit FLAC, whole or not at all.
+
+    Shape:
+        samples: `(T, C)`.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    encoded = io.BytesIO()
+    soundfile.write(encoded, samples, sample_rate, format="FLAC", subtype="PCM_16")
+    write_file(path, encoded.getvalue())
 
 
 def _load(audio: Path, cache: Path, validation_artists: Collection[str], workers: int) -> list[Track]:
@@ -182,7 +197,7 @@ def _is_decoded(cache: Path, audio: Path, file: str) -> bool:
     decoded, source = _cached(cache, audio, file), audio / file
     if not decoded.exists():
         return False
-    return not source.exists() or source.stat().st_mtime_ns <= decoded.stat().st_mtime_ns
+    return not source.exists() or source.stat().st_mtime_ns < decoded.stat().st_mtime_ns
 
 
 def _decode(audio: Path, cache: Path, file: str) -> None:

@@ -31,7 +31,7 @@ from unsquash.audio import check_target
 from unsquash.dsp.loudness import LoudnessMeter
 from unsquash.errors import AudioReadError
 from unsquash.training.commands import positive_int, run
-from unsquash.training.corpus import CATALOG, write_catalog
+from unsquash.training.corpus import CATALOG, write_catalog, write_recording
 from unsquash.training.recognition import AUDIO, Known, level_movement, recordings, remember
 from unsquash.units import Float64Array, FloatArray
 
@@ -173,7 +173,7 @@ def gather_package(
             known.add(level_movement(found.excerpt, found.sample_rate))
             name = f"{package}-{len(rows):03d}.flac"
             scale = 1.0 / max(1.0, float(np.abs(found.excerpt).max()))
-            soundfile.write(out / name, found.excerpt * scale, found.sample_rate, subtype="PCM_16")
+            write_recording(out / name, found.excerpt * scale, found.sample_rate)
             rows.append({
                 "file": name, "kind": kind, "split": split_of(package), "artist_or_repo": f"Debian {package}",
                 "title": found.title, "licence": licence, "start_s": round(found.start_s, 1),

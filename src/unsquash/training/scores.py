@@ -21,7 +21,7 @@ import soundfile
 from unsquash.audio import check_target
 from unsquash.errors import InputError, OptionError
 from unsquash.training.commands import positive_int, run
-from unsquash.training.corpus import CATALOG, COLUMNS, SAMPLE_RATE, write_catalog
+from unsquash.training.corpus import CATALOG, COLUMNS, SAMPLE_RATE, write_catalog, write_recording
 from unsquash.units import Float64Array
 
 SUFFIXES = {".mid", ".midi"}
@@ -161,7 +161,7 @@ def render_all(midi: Path, out: Path, soundfonts: Sequence[Path], *, variants: i
         if len(samples) < SHORTEST_S * SAMPLE_RATE:
             return None
         file = f"{path.stem if path.suffix == '.mid' else path.name}-{number // len(scores)}.flac"
-        soundfile.write(out / file, samples, SAMPLE_RATE, subtype="PCM_16")
+        write_recording(out / file, samples, SAMPLE_RATE)
         return [file, "score", "train", midi.resolve().name, "see the scores", ""]
 
     rows: list[list[str]] = []
