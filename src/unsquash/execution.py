@@ -75,7 +75,7 @@ def planned(
         input=str(source) if isinstance(source, Path) else "-",
         output=str(target) if isinstance(target, Path) else "-",
         status="planned",
-        source=info,
+        source=info if isinstance(source, Path) else replace(info, path=None),
         output_format=output_format,
         diagnosis=diagnosis,
         plan=plan,

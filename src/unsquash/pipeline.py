@@ -244,7 +244,7 @@ def analyze_file(
         verdict = verdict_of(diagnosis)
         return FileAnalysis(
             input=str(source) if isinstance(source, Path) else "-",
-            source=audio.info,
+            source=audio.info if isinstance(source, Path) else replace(audio.info, path=None),
             verdict=verdict,
             squashed=is_squashed(verdict),
             diagnosis=diagnosis,

@@ -95,15 +95,35 @@ def test_the_stream_breaks() -> None:
         pass
 
 
-def test_the_sender_dies_half_way(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", noise().T, 48000, "PCM_16")
-    data = (tmp_path / "a.wav").read_bytes()
+@pytest.mark.parametrize("container", ["WAV", "RF64", "CAF", "FLAC"])
+def test_the_sender_dies_half_way(container: str) -> None:
+    whole = io.BytesIO()
+    soundfile.write(whole, noise().T, 48000, "PCM_16", format=container)
+    half = io.BytesIO(whole.getvalue()[: len(whole.getvalue()) // 2])
     with (
-        spooled(io.BytesIO(data[: len(data) // 2])) as path,
-        pytest.raises(AudioReadError, match="truncated"),
+        pytest.raises(AudioReadError, match=r"^standard input is truncated"),
+        spooled(half) as path,
         open_audio(path),
     ):
         pass
+
+
+def test_what_is_wrong_in_a_stream_is_not_said_of_the_temporary_file() -> None:
+    with (
+        pytest.raises(AudioReadError, match=r"^standard input cannot be read as audio"),
+        spooled(io.BytesIO(b"no audio")) as path,
+        open_audio(path),
+    ):
+        pass
+    stream = io.BytesIO()
+    soundfile.write(stream, np.full((100, 2), np.nan), 48000, "FLOAT", format="WAV")
+    stream.seek(0)
+    with (
+        pytest.raises(AudioReadError, match=r"^standard input holds samples that are not numbers"),
+        spooled(stream) as path,
+        open_audio(path) as audio,
+    ):
+        audio.read()
 
 
 def test_no_room_for_the_temporary_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class AudioInfo:
         frames: samples per channel, at least 1.
         container: `WAV`, `RF64`, `W64`, `AIFF`, `CAF`, `FLAC`, `OGG`, `MP3`, … or `ARRAY`.
         subtype: sample type or codec as libsndfile names it: `PCM_16`, `FLOAT`, `VORBIS`, …
-        path: the file, None for an array.
+        path: the file, None for an array; in reports None for a stream, too.
         channel_mask: the loudspeakers that its channels are for, as WAVE_FORMAT_EXTENSIBLE numbers them; None
             where it does not say.
     """

@@ -12,14 +12,14 @@ from unsquash.audio.atomic import output_errors, write_all
 from unsquash.audio.formats import OutputFormat
 from unsquash.audio.pcm import PcmStream
 from unsquash.audio.writer import NOTHING_ATTACHED, Attachments, AudioWriter, writing_into
-from unsquash.errors import AudioReadError
+from unsquash.errors import AudioReadError, UnsquashError
 
 _COPY_BYTES = 2**20
 
 
 @contextlib.contextmanager
 def spooled(stream: BinaryIO) -> Iterator[Path]:
-    """Copy a stream to a temporary file, which is removed in the end.
+    """Copy a stream to a temporary file, which is removed in the end, and which errors call standard input.
 
     libsndfile cannot read FLAC, Ogg or W64 from a pipe, and restoring takes two passes anyway.
 
@@ -35,7 +35,11 @@ def spooled(stream: BinaryIO) -> Iterator[Path]:
                     write_all(file, data)
         if path.stat().st_size == 0:
             raise AudioReadError("nothing came in on standard input", hint="pipe an audio file into unsquash")
-        yield path
+        try:
+            yield path
+        except UnsquashError as error:  # nobody knows the file by its name
+            error.args = (str(error).replace(f"'{path}'", "standard input"),)
+            raise
 
 
 @contextlib.contextmanager
