@@ -163,6 +163,13 @@ class TestAnalyze:
             assert done.code == 4
             assert "no audio was found" in done.err
 
+    def test_reports_of_a_stream_name_no_file_that_is_gone(self, cli, files):
+        stdin = (files / "a.wav").read_bytes()
+        for command in (("analyze", "-", *QUICK), ("restore", "-", "out.wav", *KEPT)):
+            done = cli(*command, "--json", stdin=stdin)
+            assert json.loads(done.out)["source"]["path"] is None
+            assert "standard-input" not in done.out + done.err
+
     def test_jobs_are_checked_for_one_file_as_well(self, cli, files):
         assert cli("analyze", "a.wav", "--jobs", "x").code == 2
 
@@ -215,3 +222,27 @@ def test_a_name_too_long_for_a_file_is_an_unknown_one(cli, files, flag, name, co
     done = cli("restore", "a.wav", "out.wav", "--device", "cpu", flag, name)
     assert done.code == code, done.err
     assert "hint:" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("restore", "a.wav", "{}.wav", *KEPT), 1, "file name too long"),
+        (("restore", "a.wav", "{}.wav", *KEPT, "--skip-existing"), 1, "file name too long"),
+        (("restore", "a.wav", "-o", "{}", *KEPT), 1, "file name too long"),
+        (("restore", "a.wav", "c.wav", *KEPT, "--save-gain", "{}"), 1, "file name too long"),
+        (("restore", "a.wav", "c.wav", *KEPT, "--log-file", "{}"), 1, "File name too long"),
+        (("restore", "{}.wav", "c.wav", *KEPT), 4, "does not exist"),
+        (("restore", "{}.wav", "-o", "out", *KEPT), 4, "does not exist"),
+        (("restore", "{}.wav", "a.wav", "-o", "out", *KEPT), 3, "1 failed, 1 unchanged"),
+        (("analyze", "{}.wav", *QUICK), 4, "does not exist"),
+        (("squash", "a.wav", "{}.wav", "--limit", "-6"), 1, "file name too long"),
+        (("compare", "a.wav", "b.wav", "--ab", "{}"), 1, "file name too long"),
+    ],
+)
+def test_a_name_too_long_for_a_file_is_told_in_words(cli, files, arguments, code, words):
+    done = cli(*(argument.format("x" * 260) for argument in arguments))
+    assert done.code == code, done.err
+    assert words in done.err
+    assert "[Errno" not in done.err
+    assert not (files / "c.wav").exists()

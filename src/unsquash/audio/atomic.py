@@ -130,9 +130,12 @@ def check_separate(source: Path, *targets: Path) -> None:
 
     Raises:
         OutputExistsError: two of them name the same file.
+        OutputError: one cannot be a file's name, or its folder is closed to us.
     """
     for target in targets:
-        if target.exists() and source.samefile(target):
+        with output_errors(f"'{target}'"):
+            is_source = target.exists() and source.samefile(target)
+        if is_source:
             raise OutputExistsError(
                 f"input and output are the same file: {target}",
                 hint="inputs are never touched; choose another name",

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from unsquash.audio import AUDIO_EXTENSIONS
-from unsquash.batch.names import natural_order
+from unsquash.batch.names import is_folder, natural_order
 from unsquash.errors import AudioReadError
 
 _OTHER_AUDIO = {
@@ -147,7 +147,7 @@ def _candidates(
     named: Sequence[Path], listed: Sequence[str], selection: Selection, barred: Path | None
 ) -> Iterator[tuple[Found, bool]]:
     for path in named:
-        if not path.is_dir():
+        if not is_folder(path):
             yield Found(path=path, relative=PurePath(path.name)), True
             continue
         top = PurePath() if len(named) == 1 else PurePath(path.resolve().name)

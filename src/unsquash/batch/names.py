@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 import unicodedata
@@ -82,6 +83,11 @@ class Naming:
         if _NATIVE_PATH is PureWindowsPath and ":" in str(name):
             raise OptionError(f"'{name}' has a colon", hint="names of files on Windows have none")
         return PurePosixPath(name.as_posix())
+
+
+def is_folder(name: str | Path) -> bool:
+    """Return whether there is a folder of that name; one that is too long, or out of reach, is none."""
+    return os.path.isdir(name)  # noqa: PTH112 (Path.is_dir raises an error there)
 
 
 def collision_key(path: PurePath) -> str:

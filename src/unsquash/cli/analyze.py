@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -134,7 +135,7 @@ def _check_plot(plot: Path, names: list[str], *, is_one: bool, overwrite: bool) 
     from unsquash.plotting import require_matplotlib
 
     require_matplotlib()
-    if names[0] != "-" and Path(names[0]).exists():
+    if names[0] != "-" and os.path.exists(names[0]):  # noqa: PTH110 (Path.exists raises where it is too long)
         check_separate(Path(names[0]), plot)
     check_target(plot, overwrite=overwrite)
 

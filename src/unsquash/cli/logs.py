@@ -65,4 +65,7 @@ def logged(showing: Showing, source: str, target: str) -> Iterator[Enter]:
 
 
 def _is_same(log: Path, other: Path) -> bool:
-    return log.exists() and other.exists() and log.samefile(other)
+    try:
+        return log.samefile(other)
+    except OSError:  # one does not exist, or cannot
+        return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from unsquash import errors
+from unsquash.batch.names import is_folder
 from unsquash.cli.exits import CODES, FAILED, PARTLY, SQUASHED
 from unsquash.cli.logs import check_log
 from unsquash.cli.streams import standard_input
@@ -69,15 +70,14 @@ def are_many(inputs: list[str]) -> bool:
     """Return whether the inputs are, or may be, more than one file."""
     from unsquash.batch.expand import is_wildcard
 
-    return len(inputs) != 1 or Path(inputs[0]).is_dir() or is_wildcard(inputs[0])
+    return len(inputs) != 1 or is_folder(inputs[0]) or is_wildcard(inputs[0])
 
 
 def is_folder_name(output: str, *, of_stream: bool) -> bool:
     """Return whether the output of one input is meant as a folder: it is one, ends like one, or looks so."""
-    path = Path(output)
-    if output.endswith(("/", os.sep)) or path.is_dir():
+    if output.endswith(("/", os.sep)) or is_folder(output):
         return True
-    return not (of_stream or output == "-" or path.suffix or path.exists())
+    return not (of_stream or output == "-" or Path(output).suffix or os.path.lexists(output))
 
 
 def restore_many(
@@ -92,6 +92,7 @@ def restore_many(
     showing: Showing,
 ) -> None:
     """Restore files into a folder; exit with a code that says how it went."""
+    from unsquash.audio.atomic import output_errors
     from unsquash.batch.expand import expand
     from unsquash.batch.jobs import plan_jobs
     from unsquash.batch.ledger import LEDGER_NAME, Ledger
@@ -100,7 +101,9 @@ def restore_many(
     if "-" in inputs or output == "-":
         raise OptionError("a stream is one file", hint="unsquash restore - - < IN.wav > OUT.wav")
     folder = Path(output)
-    if folder.exists() and not folder.is_dir():
+    with output_errors(f"'{folder}'"):
+        is_no_folder = folder.exists() and not folder.is_dir()
+    if is_no_folder:
         raise OptionError(f"'{output}' is a file", hint="several files need a folder: -o DIR")
     ledger = Ledger(folder)
     expansion = expand(inputs, listed, selection, output_folder=folder, is_output=ledger.wrote_file)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unsquash.batch.names import Naming
+from unsquash.batch.names import Naming, is_folder
 from unsquash.cli import streams
 from unsquash.cli.logs import check_log, logged
 from unsquash.errors import AudioReadError, OptionError
@@ -50,12 +51,12 @@ def ends_of(
         raise OptionError("several files need an output folder", hint="name it with -o DIR")
     if not inputs:
         raise OptionError("no input was named", hint=_USAGE)
-    if Path(inputs[0]).is_dir():
+    if is_folder(inputs[0]):
         raise AudioReadError(f"'{inputs[0]}' is a folder", hint="name the folder of the outputs with -o DIR")
     if len(inputs) == 2 and naming.is_special:  # the second may have been meant as an input, too
         raise OptionError(
             f"--suffix and --template name outputs, but '{inputs[1]}' was named as one",
-            hint="several files need an output folder: name it with -o DIR",
+            hint="leave them out; for several files name an output folder with -o DIR",
         )
     if len(inputs) == 2:
         return inputs[0], inputs[1]
@@ -90,7 +91,7 @@ def restore_one(
     paired = () if pair is None else pair.paths
     check_log(showing.log_file, (Path(source), Path(target), beside.save_gain, *paired))
     with logged(showing, source, target) as enter:
-        if batch.skip_existing and target != "-" and Path(target).exists():
+        if batch.skip_existing and target != "-" and os.path.lexists(target):
             report = _skipped(source, target, options)
             enter("skipped", None, "the output exists")
             if showing.results == "none":
