@@ -225,7 +225,10 @@ def _levels_table(diagnosis: Diagnosis) -> Table:
     for part in (part for part in parts if part is not None):
         values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
         for name, value in values.items():
-            if name != "verdict" and not isinstance(value, tuple):
+            if name == "is_artificial":
+                if value:
+                    table.add_row("artificial", "yes", "tones, clicks or noise as they were made")
+            elif name != "verdict" and not isinstance(value, tuple):
                 table.add_row(*_named(name, value))
     table.add_row(*_named("bandwidth_hz", diagnosis.bandwidth_hz))
     if diagnosis.compressor is not None:

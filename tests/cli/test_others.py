@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
+from unsquash.console import print_analysis
+from unsquash.pipeline import analyze_file
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -55,6 +59,19 @@ def test_analyze_prints_a_table_on_stdout(run, song_wav):
     done = run("analyze", song_wav)
     assert b"LUFS" in done.stdout
     assert b"method:" in done.stdout
+
+
+def test_the_table_says_in_words_that_nobody_played_it_and_else_nothing(capsys, song_wav):
+    report = analyze_file(song_wav)
+    for is_artificial in (False, True):
+        dynamics = dataclasses.replace(report.diagnosis.dynamics, is_artificial=is_artificial)
+        diagnosis = dataclasses.replace(report.diagnosis, dynamics=dynamics)
+        print_analysis(dataclasses.replace(report, diagnosis=diagnosis))
+        table = capsys.readouterr().out
+        assert ("tones, clicks or noise as they were made" in table) is is_artificial
+        assert ("artificial" in table) is is_artificial
+        assert "True" not in table
+        assert "False" not in table
 
 
 @pytest.mark.parametrize("samples", [np.zeros((1000, 2)), np.zeros((1, 1)), np.full((500, 1), 0.25)])
