@@ -49,7 +49,8 @@ Level: TypeAlias = Annotated[
     typer.Option(
         "--level",
         metavar="auto|peak-safe|keep|match|LUFS",
-        help="One constant gain: down to -1 dBTP (default for integer outputs), none (float), or to LUFS.",
+        help="One constant gain: down to -1 dBTP (peak-safe; auto for integer outputs), none (keep; auto "
+        "for float), to the input's loudness (match), or to LUFS.",
     ),
 ]
 BitDepth: TypeAlias = Annotated[
