@@ -88,6 +88,17 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals)
     assert signal.getsignal(number) is before
 
 
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGINT)
+            assert not interruption.asked
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_results_are_json_whatever_they_are(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": np.float64(2)}})
     text = (tmp_path / "a.json").read_text()

@@ -66,6 +66,8 @@ def _leave(code: int, message: str = "") -> None:
 class Interruption:
     """Within it, the first SIGINT or SIGTERM only asks to come to an end; the second one interrupts.
 
+    One that is ignored, as shells want SIGINT to be in the background, stays so.
+
     Attributes:
         asked: whether there was one.
     """
@@ -74,18 +76,19 @@ class Interruption:
 
     def __init__(self) -> None:
         self.asked = False
-        self._before: list[Any] = []
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         """Listen."""
-        self._before = [signal.signal(number, self._ask) for number in self._SIGNALS]
+        heard = [number for number in self._SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._ask) for number in heard}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Listen no more."""
-        for number, before in zip(self._SIGNALS, self._before, strict=True):
+        for number, before in self._before.items():
             signal.signal(number, before)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:

@@ -189,4 +189,4 @@ def _song(track: Track) -> str:
 
 def _normalized(weights: Sequence[float]) -> Float64Array:
     array = np.asarray(weights, dtype=np.float64)
-    return np.asarray(array / max(float(array.sum()), 1e-30))
+    return np.asarray(array / array.sum())

@@ -130,7 +130,7 @@ def sit(
     *,
     minutes: float,
 ) -> None:
-    """Train until the schedule or the sitting is over; what was learned is recorded, whatever ends it.
+    """Train until the schedule or the sitting is over; an interrupt or a lost producer costs nothing learned.
 
     Args:
         schedule: The recipe.
