@@ -215,8 +215,8 @@ def test_an_interrupt_leaves_nothing(tmp_path, sent):
         "32f",
     ]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, preexec_fn=heed_interrupts)
-    for _ in range(600):
-        if any(".tmp-" in path.name for path in tmp_path.iterdir()):
+    for _ in range(3000):
+        if process.poll() is not None or any(".tmp-" in path.name for path in tmp_path.iterdir()):
             break
         time.sleep(0.02)
     process.send_signal(sent)
