@@ -198,7 +198,7 @@ def heed_interrupts():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_an_interrupt_leaves_nothing(tmp_path, sent):
     source = tmp_path / "long.wav"
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (44100 * 120, 2)).astype(np.float32)
@@ -219,11 +219,38 @@ def test_an_interrupt_leaves_nothing(tmp_path, sent):
         if process.poll() is not None or any(".tmp-" in path.name for path in tmp_path.iterdir()):
             break
         time.sleep(0.02)
-    process.send_signal(sent)
+    process.send_signal(signal.Signals[sent])
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert b"Traceback" not in stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]
+
+
+def test_a_terminal_that_is_closed_interrupts(tmp_path):
+    if not hasattr(os, "openpty"):
+        pytest.skip("needs a system with pseudo-terminals")
+    try:
+        outer, inner = os.openpty()
+    except OSError as error:
+        pytest.skip(f"no pseudo-terminal can be made here: {error}")
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (44100 * 120, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "long.wav", noise, 44100, "FLOAT")
+    names = (tmp_path / "long.wav", tmp_path / "out.wav", "--log-file", tmp_path / "log")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unsquash", "restore", *map(str, names), *KNOWN],
+        stdin=subprocess.DEVNULL,
+        stdout=inner,
+        stderr=inner,
+        env={**os.environ, "TERM": "xterm"},
+        preexec_fn=heed_interrupts,
+    )
+    os.close(inner)
+    os.read(outer, 1)  # bars are drawn
+    os.close(outer)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 130
+    assert "interrupted" in (tmp_path / "log").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "long.wav"]
 
 
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])

@@ -7,8 +7,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 import typer
@@ -50,7 +51,7 @@ def exit_codes() -> Iterator[None]:
     _escape_unknown_characters()
     signal.signal(signal.SIGTERM, _interrupt)
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # no nohup
-        signal.signal(signal.SIGHUP, _interrupt)
+        signal.signal(signal.SIGHUP, partial(_hang_up, [fd for fd in (1, 2) if os.isatty(fd)]))
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the shell wants it ignored
         signal.signal(signal.SIGINT, _interrupt)
     try:
@@ -95,6 +96,12 @@ class _Interrupted(KeyboardInterrupt):
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise _Interrupted
+
+
+def _hang_up(screens: Sequence[int], _signal: int, _frame: FrameType | None) -> None:
+    for screen in screens:  # gone: clearing away bars must not fail, and a log is still to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), screen)
     raise _Interrupted
 
 
