@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 
 from unsquash.errors import AudioReadError
+from unsquash.training import corpus
 from unsquash.training.corpus import PEAK, SAMPLE_RATE, choose, load_corpus
 
 
@@ -94,7 +96,7 @@ def test_a_catalogue_that_would_mislead_is_refused(text: str, problem: str, tmp_
 
 
 def test_rows_of_the_benchmark_may_be_of_any_kind(tmp_path: Path) -> None:
-    catalogue(tmp_path, HEADER + "a.wav,mix,train,a,CC0,\nsecret.wav,puzzle,bench,b,CC0,\n")
+    catalogue(tmp_path, HEADER + "a.wav,mix,train,a,CC0,\nsecret.wav,puzzle,bench,b,CC0,?\n")
     assert len(load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])) == 1
 
 
@@ -119,17 +121,29 @@ def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_file_that_has_changed_is_decoded_again_and_one_that_is_gone_is_remembered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changed_s", [-3600.0, 3600.0])
+def test_a_file_that_has_changed_is_decoded_again_and_one_that_is_gone_is_remembered(
+    changed_s: float, tmp_path: Path
+) -> None:
     catalogue(tmp_path, HEADER + "a.wav,mix,train,a,CC0,\n")
     (before,) = load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
     soundfile.write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(3 * SAMPLE_RATE) / 20), SAMPLE_RATE)
-    (decoded,) = (tmp_path / "cache").iterdir()
-    os.utime(tmp_path / "a.wav", ns=(0, decoded.stat().st_mtime_ns))  # within one tick of the clock
+    now_s = time.time()
+    os.utime(tmp_path / "a.wav", (now_s, now_s + changed_s))  # an older version may take its place, too
     (after,) = load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
     assert (len(before.samples), len(after.samples)) == (2 * SAMPLE_RATE, 3 * SAMPLE_RATE)
     (tmp_path / "a.wav").unlink()
     (again,) = load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
     np.testing.assert_array_equal(again.samples, after.samples)
+
+
+def test_a_file_of_the_future_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue(tmp_path, HEADER + "a.wav,mix,train,a,CC0,\n")
+    tomorrow_s = time.time() + 86_400.0
+    os.utime(tmp_path / "a.wav", (tomorrow_s, tomorrow_s))
+    load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])
+    monkeypatch.setattr(corpus, "ProcessPoolExecutor", None)  # as in a worker, which can have none
+    assert len(load_corpus([tmp_path], tmp_path / "cache", validation_artists=[])) == 1
 
 
 def test_names_may_be_absolute_and_of_any_script(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import errno
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mido
@@ -127,6 +128,7 @@ def test_pieces_are_in_the_catalogue_as_they_come(
         return 0.1 * np.ones((25 * SAMPLE_RATE, 2))
 
     monkeypatch.setattr(scores, "render", played)
+    monkeypatch.setattr(scores, "ThreadPoolExecutor", lambda _threads: ThreadPoolExecutor(1))  # in turn
     monkeypatch.chdir(midi)
     with pytest.raises(KeyboardInterrupt):
         render_all(Path(), tmp_path / "out", [tmp_path / "font.sf2"], variants=3, seed=3)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ CATALOG = "catalog.csv"
 COLUMNS = ("file", "kind", "split", "artist_or_repo", "licence", "plr_db")
 KINDS = ("mix", "score", "stem", "loop", "speech")
 SPLITS = ("train", "judging", "bench")
+SAME_TIME_S = 2.0
+"""The coarsest file systems count by it."""
 
 Part = Literal["train", "judging", "validation"]
 """What the networks learn from, what the judge of a trained one is fitted on, what is held out from all."""
@@ -159,7 +162,9 @@ def _problem(row: dict[str, str]) -> str | None:
         return "fields are missing"
     if row["split"] not in SPLITS:
         return f"the split is '{row['split']}', not one of {', '.join(SPLITS)}"
-    if row["split"] != "bench" and row["kind"] not in KINDS:
+    if row["split"] == "bench":
+        return None
+    if row["kind"] not in KINDS:
         return f"the kind is '{row['kind']}', not one of {', '.join(KINDS)}"
     try:
         float(row["plr_db"] or "nan")
@@ -193,16 +198,20 @@ def _cached(cache: Path, audio: Path, file: str) -> Path:
 
 
 def _is_decoded(cache: Path, audio: Path, file: str) -> bool:
-    """Return whether a file is in the cache as it is now, or as it was when it was last there."""
+    """Return whether a file is in the cache as it is now, or as it was when it was last there.
+
+    What is decoded has the time of its file, whatever that is: some are of the future.
+    """
     decoded, source = _cached(cache, audio, file), audio / file
     if not decoded.exists():
         return False
-    return not source.exists() or source.stat().st_mtime_ns < decoded.stat().st_mtime_ns
+    return not source.exists() or abs(source.stat().st_mtime - decoded.stat().st_mtime) < SAME_TIME_S
 
 
 def _decode(audio: Path, cache: Path, file: str) -> None:
     """Decode one file into the cache; what is silent or shorter than a second becomes an empty array."""
     try:
+        changed_s = (audio / file).stat().st_mtime
         samples, sample_rate = soundfile.read(audio / file, dtype="float32", always_2d=True)
     except (OSError, RuntimeError) as error:
         raise AudioReadError(
@@ -216,6 +225,8 @@ def _decode(audio: Path, cache: Path, file: str) -> None:
     peak = float(np.abs(samples).max(initial=0.0))
     if peak < 1e-3 or len(samples) < SAMPLE_RATE:
         samples, peak = samples[:0], 1.0
-    decoded = io.BytesIO()
-    np.save(decoded, np.round(samples * (PEAK / peak)).astype(np.int16))
-    write_file(_cached(cache, audio, file), decoded.getvalue())
+    encoded = io.BytesIO()
+    np.save(encoded, np.round(samples * (PEAK / peak)).astype(np.int16))
+    decoded = _cached(cache, audio, file)
+    write_file(decoded, encoded.getvalue())
+    os.utime(decoded, (changed_s, changed_s))
