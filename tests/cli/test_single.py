@@ -224,6 +224,13 @@ def test_a_name_too_long_for_a_file_is_an_unknown_one(cli, files, flag, name, co
     assert "hint:" in done.err
 
 
+def test_a_link_to_nothing_is_no_output_that_exists(cli, files):
+    (files / "link.wav").symlink_to("nothing.wav")
+    done = cli("restore", "a.wav", "link.wav", *KEPT, "--skip-existing")
+    assert done.code == 1, done.err
+    assert "not a regular file" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

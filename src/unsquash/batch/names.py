@@ -85,8 +85,13 @@ class Naming:
         return PurePosixPath(name.as_posix())
 
 
+def exists(name: str | Path) -> bool:
+    """Return whether there is something of that name; not so if it is too long, or out of reach."""
+    return os.path.exists(name)  # noqa: PTH110 (Path.exists raises an error there)
+
+
 def is_folder(name: str | Path) -> bool:
-    """Return whether there is a folder of that name; one that is too long, or out of reach, is none."""
+    """Return whether there is a folder of that name; not so if it is too long, or out of reach."""
     return os.path.isdir(name)  # noqa: PTH112 (Path.is_dir raises an error there)
 
 

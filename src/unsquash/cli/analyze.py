@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unsquash.batch.names import exists
 from unsquash.cli import flags, many
 from unsquash.cli.exits import SQUASHED
 from unsquash.cli.logs import check_log, logged, read_besides
@@ -135,7 +135,7 @@ def _check_plot(plot: Path, names: list[str], *, is_one: bool, overwrite: bool) 
     from unsquash.plotting import require_matplotlib
 
     require_matplotlib()
-    if names[0] != "-" and os.path.exists(names[0]):  # noqa: PTH110 (Path.exists raises where it is too long)
+    if names[0] != "-" and exists(names[0]):
         check_separate(Path(names[0]), plot)
     check_target(plot, overwrite=overwrite)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from unsquash import errors
-from unsquash.batch.names import is_folder
+from unsquash.batch.names import exists, is_folder
 from unsquash.cli.exits import CODES, FAILED, PARTLY, SQUASHED
 from unsquash.cli.logs import check_log
 from unsquash.cli.streams import standard_input
@@ -77,7 +77,7 @@ def is_folder_name(output: str, *, of_stream: bool) -> bool:
     """Return whether the output of one input is meant as a folder: it is one, ends like one, or looks so."""
     if output.endswith(("/", os.sep)) or is_folder(output):
         return True
-    return not (of_stream or output == "-" or Path(output).suffix or os.path.lexists(output))
+    return not (of_stream or output == "-" or Path(output).suffix or exists(output))
 
 
 def restore_many(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unsquash.batch.names import Naming, is_folder
+from unsquash.batch.names import Naming, exists, is_folder
 from unsquash.cli import streams
 from unsquash.cli.logs import check_log, logged
 from unsquash.errors import AudioReadError, OptionError
@@ -91,7 +90,7 @@ def restore_one(
     paired = () if pair is None else pair.paths
     check_log(showing.log_file, (Path(source), Path(target), beside.save_gain, *paired))
     with logged(showing, source, target) as enter:
-        if batch.skip_existing and target != "-" and os.path.lexists(target):
+        if batch.skip_existing and target != "-" and exists(target):
             report = _skipped(source, target, options)
             enter("skipped", None, "the output exists")
             if showing.results == "none":
