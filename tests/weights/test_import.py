@@ -264,6 +264,14 @@ def test_a_manifest_of_the_wrong_kinds_is_refused_and_not_kept(machine, wrong):
     assert "ours" not in [entry.name for entry in list_entries()]
 
 
+def test_nothing_of_a_manifest_with_a_shipped_name_is_kept(machine):
+    text, path = manifest_of(ENTRY), machine / "ours.toml"
+    path.write_text(text + "\n" + text.replace("[ours]", "[gain-small]"))
+    with pytest.raises(ModelError, match="'gain-small' is the name of a shipped model"):
+        import_file(path)
+    assert "ours" not in [entry.name for entry in list_entries()]
+
+
 def test_a_manifest_of_nothing_is_refused(machine):
     (machine / "ours.toml").write_text("# nothing\n")
     with pytest.raises(WeightsCorruptError, match="names no model"):

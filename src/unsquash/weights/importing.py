@@ -53,6 +53,8 @@ def import_file(path: Path, name: str | None = None) -> list[WeightsEntry]:
                 f"{path} names no model", hint="see docs/models.md for what it should say"
             )
         for entry in entries:
+            _refuse_shipped(entry.name)
+        for entry in entries:
             _note(entry)
         return entries
     if path.suffix == ".pth":
