@@ -1,6 +1,6 @@
 # The two commands a newcomer needs: `make demo` and `make test`.
 PYTHON ?= python3
-# A build of torch without CUDA is enough; override for a GPU: make demo TORCH='torch>=2.4'
+# A build of torch without CUDA is enough; override for a GPU: make demo TORCH='torch>=2.6'
 TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
