@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from unsquash.plan import Plan
 
 JSON_SCHEMA = 1
-_TABLE_WIDTH = 120  # a terminal that is narrower wraps the rows, and no cell is cut
+TABLE_WIDTH = 10_000  # more than any has: a terminal that is narrower wraps the rows, and no cell is cut
 
 
 class Console(rich_console.Console):
@@ -92,7 +92,7 @@ def print_skipped(target: str, *, quiet: bool) -> None:
 
 def print_restoration(report: FileRestoration, *, verbose: int) -> None:
     """Say on stderr what was done to a file."""
-    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    out = Console(stderr=True, highlight=False, soft_wrap=True, width=TABLE_WIDTH)
     out.print(f"{shown(report.input)} -> {shown(report.output)}: {report.status}", markup=False)
     _print_plan(out, report.plan)
     if report.gain is not None:
@@ -112,7 +112,7 @@ def print_restoration(report: FileRestoration, *, verbose: int) -> None:
 
 def print_analysis(report: FileAnalysis) -> None:
     """Print what was found in a file as a table on stdout."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True, width=TABLE_WIDTH)
     info = report.source
     length_s = info.frames / info.sample_rate
     kind = f"{info.container} {info.subtype}, {info.sample_rate} Hz, {info.channels} ch, {length_s:.1f} s"
@@ -146,8 +146,8 @@ def print_comparison(before: str, after: str, comparison: Comparison) -> None:
     for field in dataclasses.fields(comparison):
         value = getattr(comparison, field.name)
         table.add_row(*_named(field.name, value))
-    out = Console(highlight=False)
-    out.print(f"{shown(before)} against {shown(after)}", markup=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True, width=TABLE_WIDTH)
+    out.print(f"{shown(before)} against {shown(after)}", markup=False)
     out.print(table)
 
 
@@ -167,7 +167,7 @@ def print_profiles(profiles: Mapping[str, CompressorParams]) -> None:
             f"{p.knee_db:.3g} dB",
             p.convention,
         )
-    Console(highlight=False, width=_TABLE_WIDTH).print(table)
+    Console(highlight=False, width=TABLE_WIDTH).print(table)
 
 
 def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -178,7 +178,7 @@ def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         size = f"{row['bytes'] / 1e6:.1f} MB"
         table.add_row(row["name"], row["task"], row["network"], row["licence"], size, row["place"])
-    Console(highlight=False, width=_TABLE_WIDTH).print(table)
+    Console(highlight=False, width=TABLE_WIDTH).print(table)
 
 
 def print_model(known: Mapping[str, Any]) -> None:

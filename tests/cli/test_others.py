@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from unsquash.console import print_analysis
+from unsquash.console import print_analysis, print_models
+from unsquash.options import RestoreOptions
 from unsquash.pipeline import analyze_file
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -72,6 +73,16 @@ def test_the_table_says_in_words_that_nobody_played_it_and_else_nothing(capsys, 
         assert ("artificial" in table) is is_artificial
         assert "True" not in table
         assert "False" not in table
+
+
+def test_no_cell_of_a_table_is_cut(capfdbinary, monkeypatch, cli, song_wav):
+    monkeypatch.setenv("COLUMNS", "20")
+    print_analysis(analyze_file(song_wav, RestoreOptions(profile="five/C")))
+    row = {"name": "x" * 100, "task": "gain", "network": "profile", "licence": "MIT", "place": "packaged"}
+    print_models([row | {"bytes": 10}])
+    shown = capfdbinary.readouterr().out.decode() + cli("compare", song_wav, song_wav).out
+    assert "…" not in shown
+    assert all(words in shown for words in ("loudness range ", "log mel distance ", *row.values()))
 
 
 @pytest.mark.parametrize("samples", [np.zeros((1000, 2)), np.zeros((1, 1)), np.full((500, 1), 0.25)])

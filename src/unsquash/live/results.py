@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, TextIO
 
 from rich import table
-from rich.cells import cell_len
 
 from unsquash import console
 from unsquash.batch import events
@@ -111,7 +110,6 @@ class Table:
         "restore",
     )
     _WORDS = ("file", "verdict", "restore")
-    _WIDTH = 110  # beside the names; a terminal that is narrower wraps the rows, and no cell is cut
 
     def __init__(self) -> None:
         self._rows: list[tuple[str, ...]] = []
@@ -126,8 +124,7 @@ class Table:
                 drawn.add_column(title, justify="left" if title in self._WORDS else "right")
             for row in sorted(self._rows):
                 drawn.add_row(*row)
-            longest = max((cell_len(row[0]) for row in self._rows), default=0)
-            Console(highlight=False, markup=False, width=self._WIDTH + longest).print(drawn)
+            Console(highlight=False, markup=False, width=console.TABLE_WIDTH).print(drawn)
 
     @staticmethod
     def _row(job: Job, report: FileAnalysis) -> tuple[str, ...]:
