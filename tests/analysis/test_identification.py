@@ -188,3 +188,35 @@ def test_others_were_looked_for_or_not(oracle: type[Oracle]) -> None:
     assert not identify(heard_by(oracle), KNOWN, search=False).searched
     oracle.truth = NOTHING
     assert not identify(heard_by(oracle), KNOWN).searched
+
+
+@pytest.mark.parametrize(
+    ("known", "excerpts", "offset_db", "is_sure"),
+    [
+        (0.79, 1, 0.0, False),
+        (0.81, 1, 0.0, True),
+        (0.89, 3, 0.0, False),  # with several excerpts there should be less doubt
+        (0.91, 3, 0.0, True),
+        (0.95, 1, -3.0, False),
+        (0.97, 3, -3.0, True),
+        (1.00, 3, -15.0, False),
+    ],
+)
+def test_how_sure_a_name_must_be(known: float, excerpts: int, offset_db: float, is_sure: bool) -> None:
+    found = Identification(
+        profile="mine",
+        probability=known,
+        squashed=known,
+        known=known,
+        params=CompressorParams(threshold_db=-20.0, ratio=4.0),
+        offset_db=offset_db,
+        excerpts=excerpts,
+    )
+    assert found.is_sure is is_sure
+
+
+def test_how_many_excerpts_were_heard_is_told(oracle: type[Oracle]) -> None:
+    oracle.truth = KNOWN["thirty/21"]
+    listeners = heard_by(oracle)
+    assert identify(listeners, KNOWN, search=False).excerpts == len(listeners)
+    assert identify(listeners, {}).excerpts == len(listeners)

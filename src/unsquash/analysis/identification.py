@@ -40,7 +40,7 @@ KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.8, 0.96
 """From here on a known compressor is taken for granted, at its own level or with the level changed since."""
 
 BEYOND_DOUBT = 0.9
-"""The same for a recording that is neither music nor speech."""
+"""The same where several excerpts were heard, which should leave less doubt, or neither music nor speech."""
 
 FARTHEST_OFFSET_DB = 12.0
 """So much of a change is believed."""
@@ -62,6 +62,7 @@ class Identification:
         squashed: probability that any compressor was at work, 0…1.
         params: its settings, for the recording at its present level.
         offset_db: by how much the level was changed after a known compressor.
+        excerpts: how many were listened to.
         searched: others than the known ones were looked for, too.
         invertible: the exact inverse was tried on the whole recording, or need not be.
         profiles: how probable each known compressor is, best first, but those that are all but impossible.
@@ -75,6 +76,7 @@ class Identification:
     known: float
     params: CompressorParams
     offset_db: float = 0.0
+    excerpts: int = 1
     searched: bool = True
     invertible: bool = True
     profiles: Mapping[str, float] = field(default_factory=dict)
@@ -107,7 +109,9 @@ class Identification:
         """Whether a known compressor, this or one much like it, is taken for granted."""
         if self.profile is None or abs(self.offset_db) > FARTHEST_OFFSET_DB:
             return False
-        return self.known >= (KNOWN_PROBABILITY if self.offset_db == 0.0 else MOVED_PROBABILITY)
+        if self.offset_db != 0.0:
+            return self.known >= MOVED_PROBABILITY
+        return self.known >= (KNOWN_PROBABILITY if self.excerpts == 1 else BEYOND_DOUBT)
 
     @property
     def is_usable(self) -> bool:
@@ -188,6 +192,7 @@ def identify(
             squashed=squashed,
             known=is_known,
             params=found.params,
+            excerpts=len(listeners),
             profiles=profiles,
             ranges=likely_ranges(found.params),
         )
@@ -202,6 +207,7 @@ def identify(
         known=is_known,
         params=params,
         offset_db=offset_db,
+        excerpts=len(listeners),
         searched=found is not None,
         profiles=profiles,
     )
