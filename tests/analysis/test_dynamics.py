@@ -143,7 +143,7 @@ def test_the_amount_scales_what_is_said_and_what_is_given_back(net: GainNet) -> 
 
 def test_a_doubtful_or_hardly_squashed_file_is_left_alone(net: GainNet) -> None:
     doubtful = survey(source_of(1.0), 0.5, with_judgement(net, 1.0, 0.0)).dynamics()
-    slight = survey(source_of(1.0), 0.5, with_judgement(net, 9.0, 0.0, amount=0.06)).dynamics(9.0)
+    slight = survey(source_of(1.0), 0.5, with_judgement(net, 9.0, 0.0, amount=0.02)).dynamics(9.0)
     assert doubtful.verdict == slight.verdict == "none"
 
 

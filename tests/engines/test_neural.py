@@ -19,7 +19,7 @@ CONFIG = GainNetConfig(
     coarse_dilations=(1, 2, 4, 8),
     embedding_dilations=(1,),
 )
-CONDITIONING = np.linspace(-1.0, 1.0, 2 * (4 + 16 + TRACKS * SUBFRAMES))
+CONDITIONING = np.linspace(-1.0, 1.0, 2 * (4 + 16 + CONFIG.noise_bands + TRACKS * SUBFRAMES))
 
 
 @pytest.fixture(scope="module")

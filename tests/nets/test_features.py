@@ -12,6 +12,7 @@ from unsquash.nets.features import (
     TRACKS,
     Features,
     mel_filterbank,
+    noise_filterbank,
 )
 
 BANDS = 12
@@ -99,3 +100,37 @@ def test_mel_filters_sum_to_one_and_cover_in_order(sample_rate: int) -> None:
     centres = filters @ np.arange(filters.shape[1])
     assert (np.diff(centres) >= 0).all()
     assert (filters >= 0).all()
+
+
+@pytest.mark.parametrize("bands", [1, 22])
+def test_noise_bands_are_all_there_is_once(bands: int) -> None:
+    filters = noise_filterbank(bands)
+    np.testing.assert_allclose(filters.sum(axis=1), 1.0)
+    assert ((filters > 0).sum(axis=0) == 1).all()
+    widths = (filters > 0).sum(axis=1)
+    assert widths.max() - widths.min() <= 1
+    assert noise_filterbank(0).shape == (0, filters.shape[1])
+
+
+def test_rounding_noise_tells_the_gain() -> None:
+    """Above loud music with nothing over 8 kHz, the noise of 16 bits moves with whatever moved the music."""
+    rng, length = np.random.default_rng(0), 256 * FRAME_SAMPLES
+    times = np.arange(length) / 44_100.0
+    music = 0.2 * sum(np.sin(2.0 * np.pi * f * times + f) for f in (110.0, 440.0, 3000.0))
+    original = np.round(32_767.0 * music + rng.uniform(-0.5, 0.5, (2, 2, length)).sum(0)) / 32_767.0
+    gain_db = 4.0 * np.sin(2.0 * np.pi * 1.5 * times) + 8.0
+    squashed = original * 10.0 ** (gain_db / 20.0)
+    squashed = np.round(32_767.0 * squashed / np.abs(squashed).max()) / 32_767.0
+    seen = Features(BANDS, 44_100, 22)(torch.tensor(squashed[None], dtype=torch.float32))[0].numpy()
+    assert len(seen) == BANDS + 22 + TRACKS * SUBFRAMES
+    inside = slice(2, -2)  # the edges of the excerpt are edges of the music, too
+    heard_db = 10.0 * seen[BANDS + 10 : BANDS + 22, inside].mean(axis=0)
+    true_db = gain_db.reshape(-1, FRAME_SAMPLES).mean(axis=1)[inside]
+    assert np.corrcoef(heard_db, true_db)[0, 1] > 0.98
+    assert 0.7 < np.polyfit(true_db, heard_db, 1)[0] < 1.0  # the noise of rounding anew is even
+    np.testing.assert_allclose(seen[BANDS], -7.5, atol=1e-3)  # music; the mel bands see more of it
+
+
+def test_other_features_are_the_same_with_noise_bands(features: Features, stereo: torch.Tensor) -> None:
+    plain, more = features(stereo), Features(BANDS, 44_100, 5)(stereo)
+    torch.testing.assert_close(torch.cat([more[:, :BANDS], more[:, BANDS + 5 :]], dim=1), plain)

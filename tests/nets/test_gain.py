@@ -67,7 +67,23 @@ def test_dropout_acts_while_training_only(net: GainNet) -> None:
     conditioning = net.pool(net.embed(features))
     assert torch.equal(forgetful(features, conditioning), net(features, conditioning))
     forgetful.train()
-    assert not torch.equal(forgetful.normalize(features), forgetful.normalize(features))
+    assert not torch.equal(forgetful.embed(features), forgetful.embed(features))
+    assert not torch.equal(forgetful(features, conditioning), forgetful(features, conditioning))
+
+
+def test_noise_is_heard_against_its_mean_over_the_file(net: GainNet) -> None:
+    config = net.config
+    normalized = torch.zeros(1, net.features.count, 1, 8)
+    noise = normalized[0, config.mel_bands : config.mel_bands + config.noise_bands, 0]
+    noise += torch.arange(config.noise_bands)[:, None]
+    conditioning = torch.zeros(1, net.conditioning_size)
+    conditioning[0, config.embedding_channels + config.mel_bands :][: config.noise_bands] = noise[:, 0]
+    assert net._moving_noise(normalized, conditioning).abs().max() == 0.0
+    noise[:, 4] += 0.1
+    noise[:, 5] -= 100.0
+    moving = net._moving_noise(normalized, conditioning)[0, :, 0]
+    assert (moving[:, :4] == 0.0).all()
+    torch.testing.assert_close(moving[:, 4:6], torch.tensor([[0.4, -3.0]]).expand(len(moving), 2))
 
 
 def test_pooling_is_a_weighted_mean_and_deviation_over_all_windows() -> None:

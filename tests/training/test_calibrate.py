@@ -33,7 +33,7 @@ def test_judging_reports_truth_and_belief_and_that_a_constant_gain_gains_nothing
         net.leave.bias.zero_()
         net.judge.layers[2].weight.zero_()
         net.judge.layers[2].bias[:] = torch.tensor([np.log(3.0), 0.0, 0.0])
-    features = np.zeros((36, 64), dtype=np.float16)
+    features = np.zeros((58, 64), dtype=np.float16)
     reduction_db = np.tile([0.0, 6.0], 128).astype(np.float16)
     examples = [
         NetExample(

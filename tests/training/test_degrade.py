@@ -132,6 +132,19 @@ def test_the_same_seed_gives_the_same_example(music: Float64Array) -> None:
     np.testing.assert_array_equal(one.squashed, two.squashed)
 
 
+def test_noise_may_come_after_squashing(music: Float64Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(degrade_module, "_draw_chain", lambda *_: ())
+    monkeypatch.setattr(codecs, "coded", lambda signal, sample_rate, rng: signal)
+    for share, (least_db, most_db) in ((0.0, (-201.0, -80.0)), (1.0, (-101.0, -69.0))):
+        monkeypatch.setattr(degrade_module, "NOISE_SHARE", share)
+        for seed in range(10):
+            example = degrade(music, np.random.default_rng(seed))
+            scale = (example.original * example.squashed).sum() / np.square(example.original).sum()
+            noise = example.squashed / scale - example.original
+            level_db = 20.0 * np.log10(max(noise.std() / np.abs(example.original).max(), 1e-10))
+            assert least_db < level_db < most_db
+
+
 def test_coding_keeps_the_place_of_every_sample(music: Float64Array) -> None:
     tones = np.stack([music[1], music[1]])
     for seed in range(4):

@@ -30,6 +30,7 @@ def source(corpus_folder: Path, cache_folder: Path) -> Source:
         cache=cache_folder,
         validation_artists=("b",),
         mel_bands=8,
+        noise_bands=4,
         seed=3,
         plugin_share=0.0,
     )

@@ -23,7 +23,7 @@ def an_example(seed: int) -> NetExample:
     """An excerpt whose first feature tells what was done to it."""
     rng = np.random.default_rng(seed)
     verdict = seed % 3
-    features = rng.standard_normal((36, 64)).astype(np.float16)
+    features = rng.standard_normal((58, 64)).astype(np.float16)
     features[0] += 3 * (verdict - 1)
     return NetExample(
         features=features,
@@ -63,6 +63,7 @@ def test_half_of_the_excerpts_are_of_music_that_only_the_judge_hears(tmp_path: P
         cache=tmp_path / "cache",
         validation_artists=(),
         mel_bands=8,
+        noise_bands=4,
         seed=1,
         plugin_share=0.0,
         moved_share=0.0,

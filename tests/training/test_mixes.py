@@ -54,3 +54,27 @@ def test_scores_alone_are_enough() -> None:
 def test_without_finished_pieces_nothing_can_be_drawn(kinds: list[str]) -> None:
     with pytest.raises(AudioReadError, match="no finished pieces"):
         mixes.Mixer([a_track(kind) for kind in kinds])
+
+
+def test_originals_are_rounded_hiss_or_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    silence = np.zeros((2, 44_100))
+    silence[:, 0] = 1.0
+    monkeypatch.setattr(mixes, "HISSING_SHARE", 0.45)
+    for seed in range(20):
+        hissing = mixes._with_noise(silence, np.random.default_rng(seed))[:, 1:]
+        assert (hissing == 0).all() or hissing.std() < 10 ** (-55.0 / 20.0) * 1.01
+    monkeypatch.setattr(mixes, "ROUNDED_SHARE", 1.0)
+    original = np.random.default_rng(1).uniform(-1.0, 1.0, (2, 44_100))
+    for seed in range(20):
+        noise = mixes._with_noise(original, np.random.default_rng(seed)) - original
+        assert -102.0 < 20.0 * np.log10(noise.std()) < -83.0
+    monkeypatch.setattr(mixes, "ROUNDED_SHARE", 0.0)
+    monkeypatch.setattr(mixes, "HISSING_SHARE", 1.0)
+    kinds = set()
+    for seed in range(20):
+        noise = mixes._with_noise(original, np.random.default_rng(seed)) - original
+        assert -95.1 < 20.0 * np.log10(noise.std()) < -54.9
+        kinds.add(bool(np.allclose(noise[0], noise[1])))
+    assert kinds == {True, False}
+    monkeypatch.setattr(mixes, "HISSING_SHARE", 0.0)
+    np.testing.assert_array_equal(mixes._with_noise(original, np.random.default_rng(0)), original)

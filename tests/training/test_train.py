@@ -26,7 +26,7 @@ def an_example(seed: int) -> NetExample:
     """Features of which one is the answer."""
     rng = np.random.default_rng(seed)
     reduction_db = np.repeat(rng.uniform(0.0, 8.0, 64), 16).astype(np.float16)
-    features = rng.standard_normal((36, 256)).astype(np.float16)
+    features = rng.standard_normal((58, 256)).astype(np.float16)
     features[seed % 2] = reduction_db[::4] / 4
     return NetExample(
         features=features,
@@ -101,6 +101,7 @@ def test_the_whole_way_from_audio_to_weights(
         cache=cache_folder,
         validation_artists=recipe.validation_artists,
         mel_bands=recipe.net.mel_bands,
+        noise_bands=recipe.net.noise_bands,
         seed=recipe.seed,
         plugin_share=0.0,
     )

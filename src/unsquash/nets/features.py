@@ -1,4 +1,4 @@
-"""What the gain network looks at: log-mel energies and fine level tracks.
+"""What the gain network looks at: log-mel energies, the noise in what is quiet, and fine level tracks.
 
 A *frame* is 256 samples; a *subframe* is 64 samples, four to a frame. Every feature is a symmetric function
 of the absolute values or powers of the channels, so that swapped, inverted or doubled channels give
@@ -26,6 +26,7 @@ LEVEL_TILE_FRAMES = 256
 """Frames transformed or measured at once, so that what is worked on stays in the processor's cache."""
 
 _FLOOR = 1e-8
+_NOISE_FLOOR, _NOISE_CEILING = 1e-14, 10**-7.5
 _TOUCH = 0.98
 _AT_CEILING = 0.9985
 _NEAR_DB = 1.0
@@ -49,19 +50,42 @@ def mel_filterbank(bands: int, sample_rate: float) -> Float64Array:
     return np.asarray(filters / filters.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
+def noise_filterbank(bands: int) -> Float64Array:
+    """Build equally wide bands from 0 Hz to half the sample rate, each summing to one.
+
+    Shape:
+        result: `(bands, WINDOW_SAMPLES // 2 + 1)`.
+    """
+    filters = np.zeros((bands, WINDOW_SAMPLES // 2 + 1))
+    for filter_, bins in zip(
+        filters, np.array_split(np.arange(filters.shape[1]), max(bands, 1)), strict=False
+    ):
+        filter_[bins] = 1.0 / len(bins)
+    return filters
+
+
 class Features(torch.nn.Module):
-    """Turn audio, divided by its file's peak, into feature frames."""
+    """Turn audio, divided by its file's peak, into feature frames.
+
+    Args:
+        mel_bands: how many mel bands, from 30 Hz to 20 kHz.
+        sample_rate: of the audio, in Hz.
+        noise_bands: how many equally wide bands, which hear what is far below the music: hiss and rounding
+            noise were even, and whatever moved them moved the music, too.
+    """
 
     filterbank: torch.Tensor
     window: torch.Tensor
 
-    def __init__(self, mel_bands: int, sample_rate: float) -> None:
+    def __init__(self, mel_bands: int, sample_rate: float, noise_bands: int = 0) -> None:
         super().__init__()
-        filters = torch.tensor(mel_filterbank(mel_bands, sample_rate), dtype=torch.float32)
+        self._mel_bands = mel_bands
+        rows = [mel_filterbank(mel_bands, sample_rate), noise_filterbank(noise_bands)]
+        filters = torch.tensor(np.concatenate(rows), dtype=torch.float32)
         window = torch.hann_window(WINDOW_SAMPLES)
         self.register_buffer("filterbank", filters.repeat_interleave(2, dim=1), persistent=False)
         self.register_buffer("window", window * (2.0 / window.sum()), persistent=False)
-        self.count = mel_bands + TRACKS * SUBFRAMES
+        self.count = mel_bands + noise_bands + TRACKS * SUBFRAMES
 
     @torch.no_grad()
     def forward(self, samples: torch.Tensor, peaks: torch.Tensor | None = None) -> torch.Tensor:
@@ -78,17 +102,20 @@ class Features(torch.nn.Module):
         """
         frames = samples.shape[-1] // FRAME_SAMPLES
         samples = samples[..., : frames * FRAME_SAMPLES]
-        return torch.cat([self._log_mel(samples), self._level_tracks(samples, peaks)], dim=1)
+        return torch.cat([self._log_bands(samples), self._level_tracks(samples, peaks)], dim=1)
 
-    def _log_mel(self, samples: torch.Tensor) -> torch.Tensor:
+    def _log_bands(self, samples: torch.Tensor) -> torch.Tensor:
         batch, channels, length = samples.shape
         margin = (WINDOW_SAMPLES - FRAME_SAMPLES) // 2
         padded = functional.pad(samples.reshape(batch * channels, length), (margin, margin))
         windows = padded.unfold(-1, WINDOW_SAMPLES, FRAME_SAMPLES)
-        pieces = [self._mel_power(piece, batch) for piece in torch.split(windows, TILE_FRAMES, dim=1)]
-        return torch.log10(torch.cat(pieces, dim=1) + _FLOOR).transpose(1, 2)
+        pieces = [self._band_power(piece, batch) for piece in torch.split(windows, TILE_FRAMES, dim=1)]
+        power = torch.cat(pieces, dim=1)
+        mel = power[..., : self._mel_bands] + _FLOOR
+        noise = (power[..., self._mel_bands :] + _NOISE_FLOOR).clamp_max(_NOISE_CEILING)
+        return torch.log10(torch.cat([mel, noise], dim=2)).transpose(1, 2)
 
-    def _mel_power(self, windows: torch.Tensor, batch: int) -> torch.Tensor:
+    def _band_power(self, windows: torch.Tensor, batch: int) -> torch.Tensor:
         """Filter a few frames; shape `(B·C, n, WINDOW_SAMPLES)` to `(B, n, bands)`."""
         spectrum = torch.view_as_real(torch.fft.rfft(windows * self.window)).flatten(-2)
         power = spectrum.square_() @ self.filterbank.T  # squares of real and imaginary parts take turns

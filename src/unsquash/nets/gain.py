@@ -32,6 +32,7 @@ QUANTUM_SAMPLES = COARSE_FRAMES * FRAME_SAMPLES
 
 VERDICTS = ("none", "limited", "compressed")
 _DB_PER_UNIT = 4.0
+_NOISE_SCALE, _NOISE_RANGE = 4.0, 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class GainNetConfig(Sizes):
     """The sizes of a gain network; stored with its weights."""
 
     mel_bands: int = 40
+    noise_bands: int = 22
     fine_channels: int = 64
     coarse_channels: int = 128
     embedding_channels: int = 64
@@ -87,19 +89,19 @@ class Embedder(nn.Module):
         self.blocks = nn.ModuleList(GatedBlock(channels, d) for d in config.embedding_dilations)
         self.leave = _convolution(channels, channels + 1, 1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Sum attention weights, weighted values and weighted squares over the frames.
 
         Shape:
-            x: `(B, F, 1, n)`; result: `(B, 1 + 2·E)`, E being the learned values and the F features as they
-            are. Sums of several windows of one file may be added.
+            x, seen: `(B, F, 1, n)`, features to learn from and as they are; result: `(B, 1 + 2·E)`, E being
+            the learned values and the F features. Sums of several windows of one file may be added.
         """
         h = self.down(self.fine(self.enter(x), None, None))
         for block in self.blocks:
             h = block(h, None, None)
         h = self.leave(h).squeeze(2).float()
-        seen = functional.avg_pool1d(x.squeeze(2).float(), COARSE_FRAMES)
-        weight, value = torch.sigmoid(h[:, :1]), torch.cat([h[:, 1:], seen], dim=1)
+        known = functional.avg_pool1d(seen.squeeze(2).float(), COARSE_FRAMES)
+        weight, value = torch.sigmoid(h[:, :1]), torch.cat([h[:, 1:], known], dim=1)
         return torch.cat([weight.sum(2), (weight * value).sum(2), (weight * value.square()).sum(2)], dim=1)
 
 
@@ -120,12 +122,12 @@ class GainNet(nn.Module):
         super().__init__()
         self._dropout = dropout
         self.config = config
-        self.features = Features(config.mel_bands, config.sample_rate)
+        self.features = Features(config.mel_bands, config.sample_rate, config.noise_bands)
         count = self.features.count
         fine, coarse, embedding = config.fine_channels, config.coarse_channels, config.embedding_channels
         self.norm = nn.BatchNorm2d(count)
         self.embedder = Embedder(config, count)
-        self.enter = _convolution(count, fine, 3)
+        self.enter = _convolution(count + config.noise_bands, fine, 3)
         self.before = nn.ModuleList(GatedBlock(fine, d) for d in config.fine_dilations_before)
         self.down = _downsampling(fine, coarse)
         self.coarse = nn.ModuleList(GatedBlock(coarse, d) for d in config.coarse_dilations)
@@ -148,12 +150,12 @@ class GainNet(nn.Module):
     def normalize(self, features: torch.Tensor) -> torch.Tensor:
         """Bring features to zero mean and unit deviation, in the layout the convolutions run fastest in."""
         framed = features.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        normalized = torch.as_tensor(self.norm(framed))
-        return functional.dropout2d(normalized, self._dropout, self.training)
+        return torch.as_tensor(self.norm(framed))
 
     def embed(self, features: torch.Tensor) -> torch.Tensor:
         """Compute the sums of one window, to be added over windows and given to `pool`."""
-        return torch.as_tensor(self.embedder(self.normalize(features)))
+        normalized = self.normalize(features)
+        return torch.as_tensor(self.embedder(self._dropped(normalized), normalized))
 
     @staticmethod
     def pool(sums: torch.Tensor) -> torch.Tensor:
@@ -170,7 +172,8 @@ class GainNet(nn.Module):
 
     def assess(self, conditioning: torch.Tensor) -> Assessment:
         """Say from the pooled vector what was done to the file and how much: a task beside the main one."""
-        output = self.assessor(conditioning).float()
+        heard = functional.dropout(conditioning, self._dropout, self.training)
+        output = self.assessor(heard).float()
         logits, amount = output[:, : len(VERDICTS)], output[:, len(VERDICTS) :]
         return Assessment(logits=logits, reduction_db=_DB_PER_UNIT * functional.softplus(amount))
 
@@ -193,12 +196,24 @@ class GainNet(nn.Module):
                 h = block(h, *next(modulation).chunk(2, dim=1))
             return h
 
-        fine = run(self.before, self.enter(self.normalize(features)))
+        normalized = self.normalize(features)
+        seen = torch.cat([normalized, self._moving_noise(normalized, conditioning)], dim=1)
+        fine = run(self.before, self.enter(self._dropped(seen)))
         coarse = run(self.coarse, self.down(fine))
         fine = fine + self.up(coarse).repeat_interleave(COARSE_FRAMES, dim=3)
         output = self.leave(run(self.after, fine)).squeeze(2).float()
         amount_db = _DB_PER_UNIT * functional.softplus(self.amount(hidden).float())
         return amount_db * functional.softplus(output).transpose(1, 2).flatten(1)
+
+    def _dropped(self, features: torch.Tensor) -> torch.Tensor:
+        return functional.dropout2d(features, self._dropout, self.training)
+
+    def _moving_noise(self, normalized: torch.Tensor, conditioning: torch.Tensor) -> torch.Tensor:
+        """Compare the noise bands with their means over the file: an even noise moves as the gain does."""
+        bands = slice(self.config.mel_bands, self.config.mel_bands + self.config.noise_bands)
+        means = conditioning[:, self.config.embedding_channels :][:, bands, None, None]
+        moving = (normalized[:, bands] - means) * _NOISE_SCALE
+        return moving.clamp(-_NOISE_RANGE, _NOISE_RANGE).contiguous(memory_format=torch.channels_last)
 
 
 def build_gain_net(config_json: str, tensors: Mapping[str, torch.Tensor]) -> GainNet:

@@ -29,6 +29,9 @@ FIT_SAMPLES = 256
 
 UNTOUCHED_SHARE = 0.12
 
+NOISE_SHARE = 0.12
+"""Of the excerpts, that noise is added to after squashing: it hides what the original's own noise tells."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
@@ -156,6 +159,9 @@ def _draw_chain(rng: np.random.Generator, plugin_share: float, untouched_share: 
 def _finish(signal: Float64Array, rng: np.random.Generator) -> Float64Array:
     """Bring to a final level, then round to 16 bits, code with losses, or leave as it is."""
     level = 10.0 ** (-(rng.exponential(2.0) if rng.random() < 0.7 else rng.uniform(0.0, 20.0)) / 20.0)
+    if rng.random() < NOISE_SHARE:
+        noise_db = rng.uniform(-100.0, -70.0)
+        signal = signal + np.abs(signal).max() * 10.0 ** (noise_db / 20.0) * rng.standard_normal(signal.shape)
     signal = signal * (level / np.abs(signal).max())
     way = rng.random()
     if way < 0.05:

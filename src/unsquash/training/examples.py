@@ -129,6 +129,7 @@ class Source:
     cache: Path
     validation_artists: tuple[str, ...]
     mel_bands: int
+    noise_bands: int
     seed: int
     plugin_share: float
     moved_share: float = MOVED_SHARE
@@ -141,6 +142,7 @@ class Source:
             cache=cache,
             validation_artists=recipe.validation_artists,
             mel_bands=recipe.net.mel_bands,
+            noise_bands=recipe.net.noise_bands,
             seed=recipe.seed,
             plugin_share=recipe.plugin_share if set(plugins) == set(PLUGINS) else 0.0,
         )
@@ -159,7 +161,7 @@ class Source:
         mixer = Mixer(self.tracks(part), moved_share=self.moved_share)
         seed = self.seed if part == "train" else self.seed + 1_000_003
         squash = partial(degrade, plugin_share=self.plugin_share)
-        features = Features(self.mel_bands, SAMPLE_RATE)
+        features = Features(self.mel_bands, SAMPLE_RATE, self.noise_bands)
         return generate(mixer, squash, features, seed=seed, first=first, step=step)
 
 

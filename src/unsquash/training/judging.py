@@ -155,7 +155,7 @@ def synthetic_excerpts(source: Source, count: int) -> Iterator[NetExample]:
 
 
 def _numbered(source: Source, originals: Originals, squash: Squash) -> Iterator[NetExample]:
-    features = Features(source.mel_bands, SAMPLE_RATE)
+    features = Features(source.mel_bands, SAMPLE_RATE, source.noise_bands)
     return generate(originals, squash, features, seed=source.seed, first=FIRST_NUMBER, step=1)
 
 

@@ -18,6 +18,12 @@ SCORE_SHARE = 0.25
 MOVED_SHARE = 0.5
 """Of the excerpts, whose bands move by themselves: how loud a passage is cannot be known by heart then."""
 
+ROUNDED_SHARE, HISSING_SHARE = 0.55, 0.15
+"""Of the originals, that are rounded to 16 bits, or hiss. Such noise is even: what moves it is squashing."""
+
+DULL_SHARE = 0.25
+"""Of the excerpts, that end below 20 kHz, as what was once coded with losses or came from a sampler does."""
+
 
 class Mixer:
     """Draws originals from tracks of one part; pieces with much dynamics are drawn more often.
@@ -57,7 +63,8 @@ class Mixer:
             original = self._varied(self._mixture(length + length // 5, rng), rng)[:, :length]
             peak = float(np.abs(original).max())
             if original.shape[1] == length and np.sqrt(np.square(original).mean()) > 0.01 * peak > 1e-6:
-                return np.ascontiguousarray(original / peak)
+                noisy = _with_noise(original / peak, rng)
+                return np.ascontiguousarray(noisy / np.abs(noisy).max())
 
     def _mixture(self, length: int, rng: np.random.Generator) -> Float64Array:
         way = rng.random()
@@ -116,6 +123,10 @@ class Mixer:
             signal = _equalized(signal, rng)
         if rng.random() < self._moved_share:
             signal = _moved(signal, rng)
+        if rng.random() < DULL_SHARE:
+            corner = rng.uniform(8_000.0, 20_000.0)
+            low_pass = scipy.signal.cheby2(10, 90.0, corner, fs=44_100.0, output="sos")
+            signal = scipy.signal.sosfilt(low_pass, signal, axis=-1)
         if rng.random() < 0.15:
             knots = 10.0 ** (rng.uniform(-14.0, 0.0, 6) / 20.0)
             signal = signal * np.interp(np.linspace(0, 5, signal.shape[1]), np.arange(6), knots)
@@ -165,6 +176,20 @@ def _moved(signal: Float64Array, rng: np.random.Generator) -> Float64Array:
         moved += low * _wandering(length, rng)
         rest = rest - low
     return np.asarray(moved + rest * _wandering(length, rng))
+
+
+def _with_noise(original: Float64Array, rng: np.random.Generator) -> Float64Array:
+    """Round to 16 bits as for a release, with or without dither, or add hiss, or leave as it is."""
+    way = rng.random()
+    if way < ROUNDED_SHARE:
+        steps = 32767.0 * 10.0 ** (-rng.uniform(0.0, 12.0) / 20.0)
+        dither = rng.uniform(-0.5, 0.5, (2, *original.shape)).sum(axis=0) if rng.random() < 0.3 else 0.0
+        return np.asarray(np.round(original * steps + dither) / steps)
+    if way < ROUNDED_SHARE + HISSING_SHARE:
+        hiss = rng.standard_normal(original.shape if rng.random() < 0.7 else original.shape[1:])
+        hiss = scipy.signal.lfilter([1.0], [1.0, -rng.uniform(-0.5, 0.95)], hiss, axis=-1)
+        return np.asarray(original + hiss * 10.0 ** (rng.uniform(-95.0, -55.0) / 20.0) / hiss.std())
+    return original
 
 
 def _wandering(length: int, rng: np.random.Generator) -> Float64Array:

@@ -24,12 +24,11 @@ import torch
 from unsquash.analysis.space import HIGHEST, LOWEST, WIDEST_KNEE_DB, compressor_at, place_of
 from unsquash.audio import check_target
 from unsquash.dsp.compressor import CompressorParams
-from unsquash.nets.features import Features
 from unsquash.nets.gain import GainNet
 from unsquash.nets.profile import EXCERPT_SAMPLES
 from unsquash.options import DEFAULT_MODEL
 from unsquash.training.commands import counted, positive_int, run, write_json
-from unsquash.training.corpus import SAMPLE_RATE, Track, choose, load_corpus
+from unsquash.training.corpus import Track, choose, load_corpus
 from unsquash.training.learner import Optimizer
 from unsquash.training.mixes import Mixer
 from unsquash.training.profiles.encoders import VIEWS, Posterior, Regressor, View, Views, regression_loss
@@ -116,7 +115,7 @@ class Maker:
 
     def __init__(self, tracks: Sequence[Track], net: GainNet) -> None:
         self._mixer, self._net = Mixer(tracks), net
-        self._features = Features(net.config.mel_bands, SAMPLE_RATE)
+        self._features = net.features
 
     def varied(self, rng: np.random.Generator) -> Examples:
         """Make examples to learn from, of one piece."""
