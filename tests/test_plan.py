@@ -136,14 +136,16 @@ def fitted(agreement=0.9, **changes):
     settings = {"threshold_db": -20.0, "ratio": 4.0, "link": "max", "smoothing": "none", **changes}
     params = CompressorParams(**settings)
     ranges = likely_ranges(params)
-    return CompressorFit(params=params, agreement=agreement, amount=1.0, log_odds=1.0, ranges=ranges)
+    return CompressorFit(
+        params=params, agreement=agreement, amount=1.0, log_odds=1.0, least_db=0.5, ranges=ranges
+    )
 
 
 def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
     found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fitted())
     plan = make_plan(found, RestoreOptions())
     (neural,) = make_plan(found, RestoreOptions(method="neural")).stages
-    assert plan.stages == (HybridInversion(params=fitted().params, neural=neural),)
+    assert plan.stages == (HybridInversion(params=fitted().params, least_db=0.5, neural=neural),)
     assert plan.method == "hybrid"
     assert plan.models == ("gain-small",)
     assert "4.0:1 over -20 dBFS" in plan.reasons[0]

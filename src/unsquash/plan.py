@@ -48,9 +48,13 @@ class NeuralInversion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HybridInversion:
-    """Undo the mean, in dB, of what a fitted compressor must have done and what a network estimates."""
+    """Undo the mean, in dB, of what a fitted compressor must have done and what a network estimates.
+
+    What the compressor did everywhere, `least_db`, is left as it is: the network leaves that, too.
+    """
 
     params: CompressorParams
+    least_db: float
     neural: NeuralInversion
 
     @property
@@ -275,7 +279,9 @@ def _hybrid_plan(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
         f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS explains the gain "
         f"that the network hears (correlation {fit.agreement:.2f}): both are averaged"
     )
-    return Plan(stages=(HybridInversion(params=found, neural=neural),), reasons=(reason,))
+    return Plan(
+        stages=(HybridInversion(params=found, least_db=fit.least_db, neural=neural),), reasons=(reason,)
+    )
 
 
 def _clipping_reasons(diagnosis: Diagnosis) -> tuple[str, ...]:

@@ -236,7 +236,7 @@ def test_a_compressor_that_both_networks_speak_for_is_evidence(
     told: bool,
 ) -> None:
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
-    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, log_odds=log_odds, ranges={})
+    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, log_odds=log_odds, least_db=0.5, ranges={})
     monkeypatch.setattr(identification, "seek", lambda *_: None)
     monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
@@ -273,7 +273,7 @@ def test_what_speaks_for_any_compressor_speaks_for_the_known_ones(
         params=params,
         searched=looked_beyond,
     )
-    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, log_odds=log_odds, ranges={})
+    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, log_odds=log_odds, least_db=0.5, ranges={})
     monkeypatch.setattr(identification, "seek", lambda *_: named)
     monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={"mine": params})

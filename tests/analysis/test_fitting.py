@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,3 +161,24 @@ def test_a_recording_too_quiet_for_any_threshold_is_no_error(original) -> None:
     fit = fit_compressor(ears(1e-10 * original), estimates)
     assert fit is not None
     assert -200.0 <= fit.params.threshold_db <= 0.0
+
+
+def test_what_was_done_everywhere_is_told_apart(original) -> None:
+    """Both make the same gain but for a constant, of which the network knows nothing."""
+    squashed = compress(original, CURVE_RATE, SMOOTHED)
+    truth = reduction(squashed.gain)
+    agreement = Agreement(ears(squashed.samples), halves(truth))
+    least_db = agreement.least_db(SMOOTHED)
+    settled = np.concatenate([half[172:] for half in halves(truth)])
+    assert 0.01 < (settled < least_db).mean() < 0.1
+    deep = replace(SMOOTHED, threshold_db=SMOOTHED.threshold_db - 30.0)
+    constant_db = 30.0 * (1.0 - 1.0 / SMOOTHED.ratio)
+    deeper = compress(original, CURVE_RATE, deep)
+    ear = Agreement(ears(deeper.samples), halves(reduction(deeper.gain)))
+    assert ear.least_db(deep) == pytest.approx(least_db + constant_db, abs=4.0)
+    assert ear.least_db(deep) > 15.0
+
+
+def test_of_silence_nothing_is_known() -> None:
+    silence = np.zeros((2, FRAMES * FRAME_SAMPLES))
+    assert Agreement(ears(silence), halves(np.zeros(FRAMES))).least_db(SMOOTHED) == 0.0

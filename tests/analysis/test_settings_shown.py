@@ -29,7 +29,9 @@ def report(tmp_path: Path) -> FileAnalysis:
     path = tmp_path / "noise.wav"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.3, 0.3, (4410, 2)), 44_100)
     found = analyze_file(path, RestoreOptions(profile="five/C"))
-    fit = CompressorFit(params=PARAMS, agreement=0.9, amount=1.0, log_odds=3.0, ranges=likely_ranges(PARAMS))
+    fit = CompressorFit(
+        params=PARAMS, agreement=0.9, amount=1.0, log_odds=3.0, least_db=0.5, ranges=likely_ranges(PARAMS)
+    )
     return dataclasses.replace(found, diagnosis=dataclasses.replace(found.diagnosis, compressor=fit))
 
 

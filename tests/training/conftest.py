@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,14 @@ def drums(seconds: float, seed: int) -> Float64Array:
     tone = 0.2 * np.sin(2 * np.pi * (110 + 30 * seed) * time_s)
     samples = np.stack([beat * rng.standard_normal(len(time_s)) + tone, beat * tone * 3 + tone])
     return samples / np.abs(samples).max()
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let interrupts through, also where the tests themselves run where they are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

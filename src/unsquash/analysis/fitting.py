@@ -46,6 +46,10 @@ USUAL_DB, USUAL_RATIO = (-4.0, 8.0), (3.5, 0.6)
 SETTLED_FRAMES = 172
 """The first second of an excerpt does not count: the compressor's state where it begins is only guessed."""
 
+LOUD = 1e-5
+"""Power, beside the most powerful frame's, of those that count where it is asked how little was done."""
+
+LITTLE_PERCENT = 5.0
 _LEAST_VARIANCE = 1e-6
 
 
@@ -58,6 +62,7 @@ class CompressorFit:
         agreement: correlation of its gain with the gain network's, 0…1, energy-weighted, in dB.
         amount: slope of its gain regressed on the network's; 1 where both are of the same size.
         log_odds: that any compressor was at work, as far as the profile network knows.
+        least_db: its reduction where it did little: a constant, which cannot be known and is not given back.
         ranges: between what settings probably were, as from `likely_ranges`.
     """
 
@@ -65,6 +70,7 @@ class CompressorFit:
     agreement: float
     amount: float
     log_odds: float
+    least_db: float
     ranges: Mapping[str, tuple[float, float]]
 
 
@@ -109,6 +115,7 @@ def fit_compressor(
         agreement=float(np.clip(alike.correlation[0], 0.0, 1.0)),
         amount=float(alike.slope[0]),
         log_odds=log_odds_of(float(heard[0]), len(listeners)),
+        least_db=agreement.least_db(found.params),
         ranges=likely_ranges(found.params),
     )
 
@@ -155,6 +162,14 @@ class Agreement:
 
         log_ratios, moments = zip(*in_order(look, of, threads()), strict=True)
         return added(log_ratios), _likeness(np.sum(moments, axis=0))
+
+    def least_db(self, params: CompressorParams) -> float:
+        """Return a candidate's reduction where it does little, over all that is not silent."""
+        reductions_db = [-listener.curves_db([params])[0] for listener in self._listeners]
+        weight = np.concatenate(self._weights)
+        loud = weight > LOUD * max(float(weight.max()), 1e-30)
+        everywhere_db = np.concatenate(reductions_db)[loud]
+        return float(np.percentile(everywhere_db, LITTLE_PERCENT)) if everywhere_db.size else 0.0
 
     def _moments(self, index: int, curves_db: Float32Array) -> Float64Array:
         """Sum up what correlation and slope follow from; shape `(6, K)`."""

@@ -31,15 +31,22 @@ class HybridEngine:
 
     Args:
         params: of the compressor.
+        least_db: its reduction where it does little, which is not given back.
         neural: the network's engine, one without memory; its grid is used.
         sample_rate: Hz.
         channels: of the recording.
     """
 
     def __init__(
-        self, params: CompressorParams, neural: GainEngine, sample_rate: float, channels: int
+        self,
+        params: CompressorParams,
+        least_db: float,
+        neural: GainEngine,
+        sample_rate: float,
+        channels: int,
     ) -> None:
         self._params = params
+        self._least_db = least_db
         self._neural = neural
         self._sample_rate = sample_rate
         self._channels = channels
@@ -71,7 +78,7 @@ class HybridEngine:
             estimated_db, _ = estimate.result()
         exact_db = np.concatenate([before.gain_db, after.gain_db], axis=1)
         following = Progress(position=state.position + step, lead=end - step, compressor=before.state)
-        return np.asarray(0.5 * (exact_db + estimated_db)), following
+        return np.asarray(0.5 * (exact_db - self._least_db + estimated_db)), following
 
     def _inverted(self, samples: FloatArray, state: CompressorState, position: int) -> Inverted:
         return invert(samples, self._sample_rate, self._params, state, start_s=position / self._sample_rate)
