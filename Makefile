@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 	$(U) restore demo/compressed.wav demo/decompressed.wav --profile five/C --overwrite
 	@echo "-- before:"; $(U) compare demo/original.wav demo/compressed.wav
 	@echo "-- after:"; $(U) compare demo/original.wav demo/decompressed.wav
-	@echo; echo "== An unknown limiter, undone by the network (asked for: left to itself it is not sure enough here)"
+	@echo; echo "== An unknown limiter, undone by the network"
 	$(U) squash demo/original.wav demo/limited.wav --drive 10 --limit -1 --overwrite
 	$(U) restore demo/limited.wav demo/delimited.wav --method neural --overwrite
 	@echo "-- before:"; $(U) compare demo/original.wav demo/limited.wav
