@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unsquash.analysis.candidates import LEAD_S, LEAD_STEP_SAMPLES, stepped_level
+from unsquash.analysis.candidates import LEAD_S, STEP_SAMPLES, stepped_level
 from unsquash.analysis.excerpts import EXCERPTS, Excerpt, read_excerpts
 from unsquash.analysis.identification import Identification, identify
 from unsquash.analysis.listening import Listener
@@ -145,10 +145,10 @@ def test_an_excerpt_comes_with_what_was_before_it() -> None:
     found = read_excerpts(ArraySource(samples, 44_100), Timebase.between(44_100, GainNetConfig()))
     starts = np.linspace(0, samples.shape[1] - EXCERPT_SAMPLES, EXCERPTS).astype(int)
     for start, excerpt in zip(starts, found, strict=True):
-        led = LEAD_STEP_SAMPLES * excerpt.lead.size
+        led = STEP_SAMPLES * excerpt.lead.size
         assert min(start, LEAD_S * 44_100) - 1024 < led <= min(start, LEAD_S * 44_100)
         before = np.abs(samples[:, start - led : start]).max(axis=0).astype(np.float64)
-        assert np.allclose(excerpt.lead, stepped_level(before, LEAD_STEP_SAMPLES), atol=1e-7)
+        assert np.allclose(excerpt.lead, stepped_level(before), atol=1e-7)
         assert np.array_equal(excerpt.samples, samples[:, start : start + EXCERPT_SAMPLES])
 
 

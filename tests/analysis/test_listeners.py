@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from unsquash.analysis.candidates import LEAD_STEP_SAMPLES, candidate_curves_db, stepped_level
+from unsquash.analysis.candidates import candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt
 from unsquash.analysis.listening import (
     NOTHING_LOG_ODDS,
@@ -16,6 +16,7 @@ from unsquash.analysis.listening import (
     log_odds_of,
     threads_each,
 )
+from unsquash.analysis.noise import NoiseLevels
 from unsquash.analysis.space import NOTHING
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet, ProfileNetConfig
@@ -39,15 +40,15 @@ def an_excerpt(lead_samples: int) -> Excerpt:
     rng = np.random.default_rng(2)
     samples = rng.uniform(-0.5, 0.5, (1, EXCERPT_SAMPLES)) * np.linspace(0.1, 1.0, EXCERPT_SAMPLES)
     lead = np.abs(rng.uniform(-0.5, 0.5, lead_samples))
-    return Excerpt(samples=samples, lead=stepped_level(lead, LEAD_STEP_SAMPLES))
+    return Excerpt(samples=samples, lead=stepped_level(lead))
 
 
 def ratios(excerpt: Excerpt, net: ProfileNet, *, from_rest: bool, state_known: bool) -> Float64Array:
-    """Compare each candidate's score with that of a compressor that does nothing."""
+    """Compare each candidate's score with that of a compressor that does nothing; add what the noise says."""
     level = stepped_level(np.abs(excerpt.samples).max(axis=0))
     curves = candidate_curves_db(level, [NOTHING, *CANDIDATES], from_rest=from_rest, lead=excerpt.lead)
     scores = EncodedExcerpt(excerpt.samples, net).scores(curves, state_known=state_known)
-    return scores[1:] - scores[0]
+    return scores[1:] - scores[0] + NoiseLevels(excerpt.samples).log_ratios(CANDIDATES, curves[1:])
 
 
 def test_a_later_excerpt_begins_in_the_state_that_its_lead_leads_to(net: ProfileNet) -> None:

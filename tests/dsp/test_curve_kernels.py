@@ -10,7 +10,6 @@ import pytest
 
 from unsquash.analysis.candidates import (
     FRAME_STEPS,
-    LEAD_STEP_SAMPLES,
     STEP_SAMPLES,
     candidate_curves_db,
     stepped_level,
@@ -131,7 +130,7 @@ def test_what_came_before_gives_the_state_in_which_an_excerpt_begins(song: np.nd
         done = compress(music, RATE, params)
         before, after = np.abs(done.samples[0, :cut]), np.abs(done.samples[0, cut:])
         truth = done.gain_db[0, cut:].reshape(-1, 256).mean(axis=1)
-        level, lead = stepped_level(after), stepped_level(before, LEAD_STEP_SAMPLES)
+        level, lead = stepped_level(after), stepped_level(before)
         for errors, known in ((guessed, None), (guessed, lead[:0]), (led, lead)):
             (curve,) = candidate_curves_db(level, [params], from_rest=False, lead=known)
             errors.append(float(np.sqrt(np.square(curve - truth).mean())))
@@ -142,4 +141,5 @@ def test_what_came_before_gives_the_state_in_which_an_excerpt_begins(song: np.nd
 
 
 def test_levels_count_back_from_the_end() -> None:
-    assert np.array_equal(stepped_level(np.array([9.0, 3.0, 3.0, 4.0, 4.0]), 2), [3.0, 4.0])
+    magnitude = np.array([9.0, 3.0, 3.0, 3.0, 3.0, 4.0, 4.0, 4.0, 4.0])
+    assert np.array_equal(stepped_level(magnitude), [3.0, 4.0])

@@ -25,22 +25,19 @@ WARM_UP_FRAMES = 344
 LEAD_S = 12.0
 """So much of what came before an excerpt counts; the slowest have all but forgotten what was earlier."""
 
-LEAD_STEP_SAMPLES = 16
-"""The recursion takes longer steps over the lead, of which only the state in the end counts."""
-
 _DB_PER_NEPER = np.float32(20.0 / np.log(10.0))
 _LEAST_HALF_KNEE = 1e-4
 
 
-def stepped_level(magnitude: Float64Array, step_samples: int = STEP_SAMPLES) -> Float64Array:
-    """Return the RMS of every `step_samples` samples; what is left over at the beginning is dropped.
+def stepped_level(magnitude: Float64Array) -> Float64Array:
+    """Return the RMS of every `STEP_SAMPLES` samples; what is left over at the beginning is dropped.
 
     Shape:
-        magnitude: `(T,)` at `CURVE_RATE`; result: `(T // step_samples,)`.
+        magnitude: `(T,)` at `CURVE_RATE`; result: `(T // STEP_SAMPLES,)`.
     """
-    steps = magnitude.size // step_samples
-    squares = np.square(magnitude[magnitude.size - steps * step_samples :])
-    return np.asarray(np.sqrt(squares.reshape(steps, step_samples).mean(axis=1)))
+    steps = magnitude.size // STEP_SAMPLES
+    squares = np.square(magnitude[magnitude.size - steps * STEP_SAMPLES :])
+    return np.asarray(np.sqrt(squares.reshape(steps, STEP_SAMPLES).mean(axis=1)))
 
 
 def candidate_curves_db(
@@ -59,7 +56,7 @@ def candidate_curves_db(
         level: as from `stepped_level`, full scale 1.
         candidates: compressors; a ratio of 1 stands for nothing having been done.
         from_rest: whether the compressor was at rest where the excerpt begins.
-        lead: what came just before, as from `stepped_level` by `LEAD_STEP_SAMPLES`.
+        lead: what came just before, as from `stepped_level`.
 
     Shape:
         level: `(n · FRAME_STEPS,)`; lead: `(m,)`; result: `(K, n)`.
@@ -67,11 +64,10 @@ def candidate_curves_db(
     count, frames = len(candidates), level.size // FRAME_STEPS
     steps = level[: frames * FRAME_STEPS].astype(np.float32)
     state = np.stack([np.zeros(count, np.float32), np.ones(count, np.float32)])
-    settings, curves = _settings(candidates, STEP_SAMPLES), np.empty((frames, count), dtype=np.float32)
+    settings, curves = _settings(candidates), np.empty((frames, count), dtype=np.float32)
     if not from_rest and lead is not None and lead.size:
         only_state = np.empty((1, count), dtype=np.float32)
-        coarse = _settings(candidates, LEAD_STEP_SAMPLES)
-        log_gain_curves(lead.astype(np.float32), lead.size, coarse, state, only_state)
+        log_gain_curves(lead.astype(np.float32), lead.size, settings, state, only_state)
     elif not from_rest:
         warm = min(WARM_UP_FRAMES, frames)
         log_gain_curves(steps[: warm * FRAME_STEPS], FRAME_STEPS, settings, state, curves[:warm])
@@ -79,9 +75,9 @@ def candidate_curves_db(
     return np.ascontiguousarray(_DB_PER_NEPER * curves.T)
 
 
-def _settings(candidates: Sequence[CompressorParams], step_samples: int) -> Float32Array:
+def _settings(candidates: Sequence[CompressorParams]) -> Float32Array:
     def smoothing(params: CompressorParams, time_ms: float) -> float:
-        return smoothing_coefficient(time_ms, CURVE_RATE / step_samples, params.convention)
+        return smoothing_coefficient(time_ms, CURVE_RATE / STEP_SAMPLES, params.convention)
 
     rows = [
         (

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unsquash.analysis.candidates import CURVE_RATE, LEAD_S, LEAD_STEP_SAMPLES, stepped_level
+from unsquash.analysis.candidates import CURVE_RATE, LEAD_S, stepped_level
 from unsquash.audio import AudioSource
 from unsquash.nets.gain import QUANTUM_SAMPLES
 from unsquash.nets.profile import EXCERPT_SAMPLES
 from unsquash.nets.timebase import Timebase
-from unsquash.units import Float64Array
+from unsquash.units import Float64Array, FloatArray
 
 EXCERPTS = 6
 SHORTEST_S = 2.0
@@ -27,7 +27,10 @@ class Excerpt:
 
     samples: Float64Array
     lead: Float64Array
-    """The level of what came before, up to `LEAD_S`, by `LEAD_STEP_SAMPLES`; nothing at the beginning."""
+    """The level of what came before, up to `LEAD_S`; nothing at the beginning."""
+
+    rounding_power: float = 0.0
+    """Variance of the error that was made when the samples were last rounded; 0 if they were not."""
 
     @property
     def is_first(self) -> bool:
@@ -49,9 +52,24 @@ def read_excerpts(source: AudioSource, timebase: Timebase) -> list[Excerpt]:
     excerpts = []
     for start in np.linspace(0, info.frames - length, count).astype(int):
         led = min(int(start) // quantum, lead_quanta) * quantum
-        heard = timebase.to_net(source.read(int(start) - led, int(start) + length)).astype(np.float64)
+        read = source.read(int(start) - led, int(start) + length)
+        heard = timebase.to_net(read).astype(np.float64)
         lead, samples = np.split(heard, [led // quantum * QUANTUM_SAMPLES], axis=1)
         if np.abs(samples).max() > 0.0:
-            level = stepped_level(np.abs(lead).max(axis=0), LEAD_STEP_SAMPLES)
-            excerpts.append(Excerpt(samples=samples, lead=level))
+            level = stepped_level(np.abs(lead).max(axis=0))
+            power = rounding_power(read) * min(1.0, CURVE_RATE / info.sample_rate)
+            excerpts.append(Excerpt(samples=samples, lead=level, rounding_power=power))
     return excerpts
+
+
+def rounding_power(samples: FloatArray) -> float:
+    """Return the variance of the error made when samples were rounded to 16 or 24 bits; 0 if they were not.
+
+    Shape:
+        samples: `(C, T)`, full scale 1.
+    """
+    for bits in (16, 24):
+        steps = np.multiply(samples, 2.0 ** (bits - 1), dtype=np.float64)
+        if np.array_equal(steps, np.round(steps)):
+            return float(4.0 ** (1 - bits) / 12.0)
+    return 0.0

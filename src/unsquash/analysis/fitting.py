@@ -35,7 +35,6 @@ from unsquash.units import Float64Array
 INDEPENDENT = 30.0
 """How many independent values an estimate is worth; chosen on held-out artists, where 20 and 80 do alike."""
 
-ROUGH_ROUNDS, ROUNDS = 2, 5
 AMOUNT_WEIGHT = 0.25
 CLOSEST = 0.99
 """A correlation beyond which nothing more is learnt."""
@@ -104,8 +103,6 @@ def fit_compressor(
         peak_dbfs(listeners),
         np.random.default_rng(seed),
         least=-np.inf,
-        rough_rounds=ROUGH_ROUNDS,
-        rounds=ROUNDS,
     )
     if found is None:
         return None

@@ -27,11 +27,15 @@ from unsquash.errors import InversionError
 from unsquash.nets.profile import ProfileNet
 
 OFFSETS_DB = tuple(float(offset) for offset in range(-24, 43, 3))
-FINE_OFFSETS_DB = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
+CLOSER_OFFSETS_DB = (
+    (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0),
+    (-0.4, -0.3, -0.2, -0.1, 0.1, 0.2, 0.3, 0.4),
+    (-0.08, -0.06, -0.04, -0.02, 0.02, 0.04, 0.06, 0.08),
+)
 UNCHANGED_SHARE = 0.8
 """How probable it is, before looking, that the level was not changed since."""
 
-KEPT, KEPT_CLOSELY = 36, 5
+KEPT, KEPT_CLOSELY = 36, (5, 3, 2)
 
 SEARCHED_FROM = 5.0
 """Evidence from which on compressors are looked for beyond the known ones."""
@@ -245,8 +249,9 @@ def _score_known(known: Mapping[str, CompressorParams], few: Scorer, all_of_them
     rough = scored(wanted, few)
     ahead = sorted(rough, key=lambda way: -rough[way])[:KEPT]
     scores = scored([*ahead, *((name, 0.0) for name in known)], all_of_them)
-    ahead = sorted(scores, key=lambda way: -scores[way])[:KEPT_CLOSELY]
-    scores |= scored([(name, at + offset) for name, at in ahead for offset in FINE_OFFSETS_DB], all_of_them)
+    for kept, offsets_db in zip(KEPT_CLOSELY, CLOSER_OFFSETS_DB, strict=True):
+        ahead = sorted(scores, key=lambda way: -scores[way])[:kept]
+        scores |= scored([(name, at + offset) for name, at in ahead for offset in offsets_db], all_of_them)
     prior = {True: np.log(UNCHANGED_SHARE), False: np.log((1.0 - UNCHANGED_SHARE) / (len(OFFSETS_DB) - 1))}
     by_name: dict[str, float] = dict.fromkeys(known, -np.inf)
     best: dict[str, tuple[float, CompressorParams]] = {}

@@ -9,6 +9,7 @@ import numpy as np
 
 from unsquash.analysis.candidates import candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt, read_excerpts
+from unsquash.analysis.noise import NoiseLevels
 from unsquash.analysis.searching import Scorer
 from unsquash.audio import AudioSource
 from unsquash.dsp.compressor import CompressorParams
@@ -28,6 +29,9 @@ NOTHING_LOG_ODDS = 4.8
 """What the evidence of one excerpt has to make up for: releases that count as untouched were compressed
 somewhere. For several it grows as their evidence does. Calibrated on held-out artists, docs/training.md."""
 
+BEHIND = 30.0
+"""Of candidates that are so far behind by what the noise says, the network need not be asked."""
+
 
 class Listener:
     """One excerpt.
@@ -41,6 +45,7 @@ class Listener:
         self.excerpt = excerpt
         self.level = stepped_level(np.abs(excerpt.samples).max(axis=0))
         self._encoded = EncodedExcerpt(excerpt.samples, net)
+        self._noise = NoiseLevels(excerpt.samples, excerpt.rounding_power)
 
     def curves_db(self, candidates: Sequence[CompressorParams]) -> Float32Array:
         """Return the candidates' gains, begun in the state that what came before leads to, or guessed.
@@ -68,17 +73,27 @@ class Listener:
             curves_db: `(K, n)`; result: `(K,)`.
         """
         led_db = self.curves_db(candidates) if curves_db is None else curves_db
-        views = [self._ratios(led_db, state_known=not self.excerpt.is_first, at_once=at_once)]
+        views = [self._ratios(candidates, led_db, state_known=not self.excerpt.is_first, at_once=at_once)]
         if self.excerpt.is_first:
             rested_db = candidate_curves_db(self.level, candidates, from_rest=True)
-            views.append(self._ratios(rested_db, state_known=True, at_once=at_once))
+            views.append(self._ratios(candidates, rested_db, state_known=True, at_once=at_once))
         return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
 
-    def _ratios(self, curves_db: Float32Array, *, state_known: bool, at_once: int) -> Float64Array:
-        nothing_db = np.zeros((1, curves_db.shape[1]), dtype=np.float32)
-        curves_db = np.concatenate([nothing_db, curves_db])
-        scores = self._encoded.scores(curves_db, state_known=state_known, at_once=at_once)
-        return np.asarray(scores[1:] - scores[0])
+    def _ratios(
+        self,
+        candidates: Sequence[CompressorParams],
+        curves_db: Float32Array,
+        *,
+        state_known: bool,
+        at_once: int,
+    ) -> Float64Array:
+        noise = self._noise.log_ratios(candidates, curves_db)
+        near = noise >= noise.max(initial=0.0) - BEHIND
+        asked_db = np.concatenate([np.zeros_like(curves_db[:1]), curves_db[near]])
+        scores = self._encoded.scores(asked_db, state_known=state_known, at_once=at_once)
+        music = np.full(len(candidates), (scores - scores[0]).min())
+        music[near] = scores[1:] - scores[0]
+        return np.asarray(music + noise)
 
 
 def listen(source: AudioSource, net: ProfileNet) -> list[Listener]:

@@ -1,7 +1,7 @@
-"""Settings searched for: a population that narrows, and what it knows in the end.
+"""Settings searched for: a population that evolves, and what it knows in the end.
 
 Source:
-    Rubinstein & Kroese, The Cross-Entropy Method, 2004.
+    Storn & Price, Differential evolution, Journal of Global Optimization 1997.
 """
 
 from __future__ import annotations
@@ -9,16 +9,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.optimize import Bounds, differential_evolution
 
 from unsquash.analysis.space import LOWEST, compressor_at
 from unsquash.dsp.compressor import RANGES, CompressorParams
 from unsquash.units import Float64Array
 
-FIRST_POPULATION, POPULATION, ELITE = 192, 64, 14
-ROUGH_ROUNDS, ROUNDS = 3, 5
-LEAST_SPREAD = 0.02
+FIRST_POPULATION, POPULATION = 192, 32
+ROUGH_GENERATIONS, GENERATIONS = 20, 4
+SETTLED = 1.0
+"""A population whose scores differ no more than this, as a standard deviation, need not evolve further."""
+
+MUTATION, RECOMBINATION = (0.4, 0.9), 0.8
+HOPELESS = 15.0
+"""Who is so far behind under the quick scorer is not looked at any closer."""
+
+WEIGHED = 48
+WIDER, LEAST_SPREAD = 1.3, 0.004
 
 Scorer = Callable[[Sequence[CompressorParams]], Float64Array]
 """Candidates to logarithms of their likelihoods, up to a constant; shape `(K,)`."""
@@ -32,6 +42,63 @@ class Found:
     params: CompressorParams
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Population:
+    """Compressors of one kind, with or without gain smoothing.
+
+    Shape:
+        places: `(n, 6)`; scores: `(n,)`.
+    """
+
+    smoothed: bool
+    peak_dbfs: float
+    places: Float64Array
+    scores: Float64Array
+
+    def settings(self, places: Float64Array) -> list[CompressorParams]:
+        return [shifted(compressor_at(place, smoothed=self.smoothed), self.peak_dbfs) for place in places]
+
+    def evolved(self, scorer: Scorer, generations: int, rng: np.random.Generator) -> _Population:
+        """Let the best of them evolve until they are settled, or for so many generations."""
+
+        def loss(columns: Float64Array, /) -> Any:  # an array, as `vectorized` wants it
+            return np.asarray(-scorer(self.settings(columns.T)))
+
+        result = differential_evolution(
+            loss,
+            Bounds(np.zeros(LOWEST.size), np.ones(LOWEST.size)),
+            init=self.places[np.argsort(-self.scores, kind="stable")[:POPULATION]],
+            maxiter=generations,
+            mutation=MUTATION,
+            recombination=RECOMBINATION,
+            tol=0.0,
+            atol=SETTLED,
+            polish=False,
+            vectorized=True,
+            updating="deferred",
+            seed=rng,
+        )
+        return dataclasses.replace(self, places=result.population, scores=-result.population_energies)
+
+    def weighed(self, scorer: Scorer, rng: np.random.Generator) -> Found:
+        """Draw compressors around the better half, and weigh them."""
+        elite = self.places[np.argsort(-self.scores, kind="stable")[: len(self.places) // 2]]
+        centre = elite.mean(axis=0)
+        spread = np.linalg.cholesky(WIDER**2 * np.cov(elite.T) + LEAST_SPREAD**2 * np.eye(len(centre)))
+        standard = rng.standard_normal((WEIGHED, len(centre)))
+        places = np.clip(centre + standard @ spread.T, 0.0, 1.0)
+        scores = scorer(self.settings(places))
+        log_density = -0.5 * np.square(standard).sum(axis=1)
+        log_density -= np.log(np.sqrt(2.0 * np.pi) * np.diag(spread)).sum()
+        log_weights = scores - log_density
+        middle = softmax(log_weights) @ places
+        candidates = [middle, self.places[self.scores.argmax()]]
+        settings = self.settings(np.array(candidates))
+        best = int(np.argmax(scorer(settings)))
+        evidence = float(np.logaddexp.reduce(log_weights) - np.log(WEIGHED))
+        return Found(evidence=evidence, params=settings[best])
+
+
 def search(
     few: Scorer,
     all_of_them: Scorer,
@@ -39,67 +106,36 @@ def search(
     rng: np.random.Generator,
     *,
     least: float,
-    rough_rounds: int = ROUGH_ROUNDS,
-    rounds: int = ROUNDS,
 ) -> Found | None:
-    """Narrow a population, with and without gain smoothing, and weigh the last one.
+    """Let compressors with and without gain smoothing evolve, and weigh what they come to.
 
     Args:
-        few: a quick scorer, for the first rounds.
+        few: a quick scorer, which most generations see.
         all_of_them: the true one.
         peak_dbfs: of the recording.
         rng: draws the candidates.
-        rough_rounds: how often the population narrows under the quick scorer.
-        rounds: how often in all.
         least: score below which the first population shows that there is nothing to be found.
     """
+    populations = []
+    for smoothed in (True, False):
+        places = rng.random((FIRST_POPULATION, LOWEST.size))
+        first = _Population(
+            smoothed=smoothed, peak_dbfs=peak_dbfs, places=places, scores=np.zeros(len(places))
+        )
+        first = dataclasses.replace(first, scores=few(first.settings(places)))
+        if first.scores.max() >= least:
+            populations.append(first.evolved(few, ROUGH_GENERATIONS, rng))
+    if not populations:
+        return None
+    ahead = max(float(population.scores.max()) for population in populations)
     found = [
-        _narrow(few, all_of_them, peak_dbfs, rng, least, rough_rounds, rounds, smoothed=smoothed)
-        for smoothed in (True, False)
+        population.evolved(all_of_them, GENERATIONS, rng).weighed(all_of_them, rng)
+        for population in populations
+        if population.scores.max() >= ahead - HOPELESS
     ]
-    branches = [branch for branch in found if branch is not None]
-    if not branches:
-        return None
-    evidence = float(np.logaddexp.reduce([branch.evidence for branch in branches]) - np.log(len(found)))
-    best = max(branches, key=lambda branch: branch.evidence)
+    evidence = float(np.logaddexp.reduce([one.evidence for one in found]) - np.log(2.0))
+    best = max(found, key=lambda one: one.evidence)
     return dataclasses.replace(best, evidence=evidence)
-
-
-def _narrow(
-    few: Scorer,
-    all_of_them: Scorer,
-    peak_dbfs: float,
-    rng: np.random.Generator,
-    least: float,
-    rough_rounds: int,
-    rounds: int,
-    *,
-    smoothed: bool,
-) -> Found | None:
-    def settings(places: Float64Array) -> list[CompressorParams]:
-        return [shifted(compressor_at(place, smoothed=smoothed), peak_dbfs) for place in places]
-
-    places = rng.random((FIRST_POPULATION, LOWEST.size))
-    scores = few(settings(places))
-    if scores.max() < least:
-        return None
-    centre, spread = places.mean(axis=0), places.std(axis=0)
-    for turn in range(rounds):
-        elite = places[np.argsort(-scores)[:ELITE]]
-        centre, spread = elite.mean(axis=0), np.maximum(1.2 * elite.std(axis=0), LEAST_SPREAD)
-        places = centre + spread * rng.standard_normal((POPULATION, LOWEST.size))
-        places = np.clip(places, 0.0, 1.0)
-        scores = (few if turn < rough_rounds else all_of_them)(settings(places))
-    log_density = (
-        -0.5 * np.square((places - centre) / spread).sum(axis=1) - np.log(spread * np.sqrt(2.0 * np.pi)).sum()
-    )
-    log_weights = scores - log_density
-    weights = softmax(log_weights)
-    middle = weights @ places
-    return Found(
-        evidence=float(np.logaddexp.reduce(log_weights) - np.log(len(places))),
-        params=settings(middle[None])[0],
-    )
 
 
 def shifted(params: CompressorParams, offset_db: float) -> CompressorParams:

@@ -18,16 +18,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from unsquash.analysis.candidates import LEAD_S
+from unsquash.analysis.candidates import LEAD_S, stepped_level
+from unsquash.analysis.excerpts import Excerpt as Heard
 from unsquash.analysis.identification import identify
-from unsquash.analysis.listening import listen
+from unsquash.analysis.listening import Listener, listen
+from unsquash.analysis.searching import softmax
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
 from unsquash.audio import ArraySource, check_target
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.profiles import load_profile_set
-from unsquash.nets.features import Features
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet
 from unsquash.training.checkpoint import load_profile_net
 from unsquash.training.commands import positive_int, run, write_json
@@ -38,9 +38,7 @@ from unsquash.training.profiles.examples import (
     Protocol,
     nothing_drawn,
     squash,
-    to_example,
 )
-from unsquash.training.profiles.priors import Drawn
 from unsquash.training.profiles.train import load_profile_recipe
 from unsquash.units import Float64Array, db_to_linear
 
@@ -74,22 +72,16 @@ def excerpt_trials(
     seed: int,
 ) -> list[Trial]:
     """Name the compressor of single excerpts, the level being known, and so much of what came before."""
-    rng, features, trials = np.random.default_rng(seed), Features(net.config.mel_bands, SAMPLE_RATE), []
+    rng, trials = np.random.default_rng(seed), []
     lead_samples = round(lead_s * SAMPLE_RATE)
     before = 0 if protocol == "paper" else round(LEAD_IN_S * SAMPLE_RATE) + lead_samples
     for _ in range(count):
         piece = _piece(tracks, before, rng)
         truth = int(rng.integers(len(candidates)))
         excerpt = squash(piece, candidates[truth], protocol, lead_samples)
-        example = to_example(excerpt, Drawn(truth=candidates[truth], company="set"), features)
-        curves = example.curves_db(candidates)
-        with torch.inference_mode():
-            scores = net(
-                torch.from_numpy(example.features.astype(np.float32))[None],
-                torch.from_numpy(curves)[None],
-                torch.tensor([float(example.state_known)]),
-            )
-        trials.append(_trial(truth, torch.softmax(scores[0].double(), 0).numpy(), candidates))
+        lead = stepped_level(np.abs(excerpt.lead).max(axis=0))
+        ratios = Listener(Heard(samples=excerpt.squashed, lead=lead), net).log_ratios(candidates)
+        trials.append(_trial(truth, softmax(ratios), candidates))
     return trials
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from unsquash.analysis.candidates import LEAD_STEP_SAMPLES, candidate_curves_db, stepped_level
+from unsquash.analysis.candidates import candidate_curves_db, stepped_level
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.dsp.profiles import load_profile, profile_names
@@ -137,7 +137,7 @@ def to_example(excerpt: Excerpt, drawn: Drawn, features: Features) -> ProfileExa
     return ProfileExample(
         features=features(samples[None])[0].numpy().astype(np.float16),
         level=stepped_level(np.abs(squashed).max(axis=0)).astype(np.float16),
-        lead=stepped_level(np.abs(excerpt.lead).max(axis=0), LEAD_STEP_SAMPLES).astype(np.float16),
+        lead=stepped_level(np.abs(excerpt.lead).max(axis=0)).astype(np.float16),
         from_rest=excerpt.from_rest,
         drawn=drawn,
     )

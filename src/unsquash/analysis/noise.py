@@ -1,0 +1,146 @@
+"""What the noise far below the music knows: it was even before whatever moved the music moved it, too.
+
+A recording's hiss, or the rounding noise of the 16 bits it once had, has the same level from its beginning to
+its end. A compressor moves it by its gain. So the right candidate is the one whose gain, taken back, leaves
+some band of frequencies even: usually one above the music, by more than any network could tell from the music
+itself. Where no band is even for any candidate, or one is even already, nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES
+from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.curve_kernels import Float32Array
+from unsquash.dsp.noise_kernels import evenness
+from unsquash.units import Float64Array
+
+WINDOW_SAMPLES = 1024
+BIN_SHARE = 70.0 / 9.0 / WINDOW_SAMPLES
+"""Of the power of white noise that a bin of the spectrum shows, as it is scaled here."""
+
+POOLED_FRAMES = 4
+"""Frames per level: levels of windows that hardly overlap are almost independent."""
+
+LOWEST_HZ, BAND_BINS = 8_000.0, 23
+"""Bands of 1 kHz, from here to half the sample rate; music leaves few gaps below."""
+
+SIGMA_DB = 0.9
+"""How much the level of even noise in a band varies, from this pooling on; a little more than it must."""
+
+LIMIT = 4.0
+"""Levels more than about three σ off are music, not noise."""
+
+TRUST = 0.3
+"""Power of the likelihood: what the model calls noise may be something else. Found on training tracks."""
+
+AFTERWARDS = 0.01
+"""How probable it is that even noise was added after whatever was done, and so tells nothing."""
+
+DITHERS = (1.0, 3.0)
+"""Power of what rounding adds, as a multiple of that of rounding alone: without dither, with triangular."""
+
+LEAST_EXCESS = 1.1
+"""Of noise over what rounding added since, for there to be anything else in it."""
+
+LEAST_DB = -165.0
+"""Below it there are only errors of arithmetic."""
+
+LEAST_VARIATION_DB, MOST_VARIATION_DB = 0.5, 1.6
+"""Between neighbouring levels of what may be noise, as a standard deviation of each."""
+
+
+class NoiseLevels:
+    """The levels of bands of an excerpt that may hold nothing but noise.
+
+    Args:
+        samples: of any level but silence.
+        rounding_power: variance of the error made when the recording was last rounded; 0 if it was not.
+
+    Shape:
+        samples: `(C, T)` at `CURVE_RATE`.
+    """
+
+    def __init__(self, samples: Float64Array, rounding_power: float = 0.0) -> None:
+        levels_db = band_levels_db(samples)
+        steps_db = np.median(np.abs(np.diff(levels_db, axis=1)), axis=1)
+        variation_db = 1.4826 / np.sqrt(2.0) * steps_db
+        heard = np.median(levels_db, axis=1) > LEAST_DB
+        noisy = (variation_db > LEAST_VARIATION_DB) & (variation_db < MOST_VARIATION_DB)
+        levels_db = levels_db[heard & noisy]
+        dithers = DITHERS if rounding_power else (0.0,)
+        self._levels_db = np.ascontiguousarray(np.tile(levels_db, (len(dithers), 1)), dtype=np.float32)
+        power = 10.0 ** (np.median(levels_db, axis=1) / 10.0)
+        added = [_share_added(power, dither * rounding_power * BIN_SHARE) for dither in dithers]
+        self._added = np.concatenate(added).astype(np.float32)
+
+    def log_ratios(self, candidates: Sequence[CompressorParams], curves_db: Float32Array) -> Float64Array:
+        """Return ln p(noise | candidate) / p(noise | nothing done).
+
+        Args:
+            candidates: compressors.
+            curves_db: their gains per frame, right but for the state in which they began.
+
+        Shape:
+            curves_db: `(K, n)`; result: `(K,)`.
+        """
+        length = min(self._levels_db.shape[1], curves_db.shape[1] // POOLED_FRAMES)
+        if not self._levels_db.shape[0] or not length:
+            return np.zeros(len(candidates))
+        gains = np.ones((len(candidates) + 1, length), dtype=np.float32)
+        gains[1:] = _pooled_power(curves_db)[:, :length]
+        gains /= np.median(gains, axis=1, keepdims=True)
+        times_s = np.arange(length) * (POOLED_FRAMES * FRAME_SAMPLES / CURVE_RATE)
+        settling_s = np.array([1.0, *map(_settling_s, candidates)])
+        transients = np.exp(-times_s / settling_s[:, None]).astype(np.float32)
+        levels_db = np.ascontiguousarray(self._levels_db[:, :length])
+        likely = TRUST * evenness(levels_db, self._added, gains, transients, SIGMA_DB, LIMIT)
+        moved = np.logaddexp.reduce(likely.astype(np.float64), axis=1)
+        ratios = moved[1:] - moved[0] + np.log1p(-AFTERWARDS)
+        return np.asarray(np.logaddexp(ratios, np.log(AFTERWARDS)))
+
+
+def band_levels_db(samples: Float64Array) -> Float64Array:
+    """Return the level of bands over time, as mean power per bin.
+
+    Shape:
+        samples: `(C, T)`; result: `(B, T // FRAME_SAMPLES // POOLED_FRAMES)`.
+    """
+    hop = FRAME_SAMPLES
+    margin = (WINDOW_SAMPLES - hop) // 2
+    window = np.hanning(WINDOW_SAMPLES + 1)[:-1] ** 2  # lets nothing leak to where only noise is
+    window *= 2.0 / window.sum()
+    padded = np.pad(samples, ((0, 0), (margin, margin)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES, axis=1)[:, ::hop]
+    count = windows.shape[1] // POOLED_FRAMES
+    first = int(np.ceil(LOWEST_HZ / CURVE_RATE * WINDOW_SAMPLES))
+    bands = (WINDOW_SAMPLES // 2 + 1 - first) // BAND_BINS
+    first = WINDOW_SAMPLES // 2 + 1 - bands * BAND_BINS
+    power = np.zeros((count, bands))
+    for channel in windows:
+        spectrum = np.fft.rfft(channel[: count * POOLED_FRAMES] * window)[:, first:]
+        squares = np.square(spectrum.real) + np.square(spectrum.imag)
+        power += squares.reshape(count, POOLED_FRAMES, bands, BAND_BINS).mean(axis=(1, 3))
+    return np.asarray(10.0 * np.log10(power.T / len(samples) + 1e-30))
+
+
+def _share_added(power: Float64Array, added: float) -> Float64Array:
+    """Return added noise as a share of the rest; -1 where there is hardly any rest."""
+    rest = power - added
+    return np.where(power > LEAST_EXCESS * added, added / np.maximum(rest, 1e-30), -1.0)
+
+
+def _pooled_power(curves_db: Float32Array) -> Float32Array:
+    """Return the mean power of several frames as a factor."""
+    length = curves_db.shape[1] // POOLED_FRAMES
+    frames = curves_db[:, : length * POOLED_FRAMES].reshape(len(curves_db), length, POOLED_FRAMES)
+    return np.asarray(np.exp(frames * np.float32(np.log(10.0) / 10.0)).mean(axis=2))
+
+
+def _settling_s(params: CompressorParams) -> float:
+    """Return how long an error of the first gain lasts in the inverse: R times as long as in a compressor."""
+    release_ms = params.release_ms if params.smoothing != "none" else params.detector_release_ms
+    return max(0.1, params.ratio * release_ms / 2200.0)
