@@ -137,7 +137,13 @@ def fitted(agreement=0.9, **changes):
     params = CompressorParams(**settings)
     ranges = likely_ranges(params)
     return CompressorFit(
-        params=params, agreement=agreement, amount=1.0, log_odds=1.0, least_db=0.5, ranges=ranges
+        params=params,
+        agreement=agreement,
+        amount=1.0,
+        deviation_db=2.0,
+        least_db=0.5,
+        proof=3.0,
+        ranges=ranges,
     )
 
 
@@ -145,7 +151,8 @@ def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
     found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fitted())
     plan = make_plan(found, RestoreOptions())
     (neural,) = make_plan(found, RestoreOptions(method="neural")).stages
-    assert plan.stages == (HybridInversion(params=fitted().params, least_db=0.5, neural=neural),)
+    stage = HybridInversion(params=fitted().params, share=0.75, least_db=0.5, neural=neural)
+    assert plan.stages == (stage,)
     assert plan.method == "hybrid"
     assert plan.models == ("gain-small",)
     assert "4.0:1 over -20 dBFS" in plan.reasons[0]
@@ -155,11 +162,22 @@ def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
 
 @pytest.mark.parametrize(
     "fit",
-    [fitted(0.5), fitted(ratio=8.0), replace(fitted(), amount=0.2), replace(fitted(), amount=2.6), None],
+    [fitted(0.49), fitted(ratio=8.0), replace(fitted(), amount=0.2), None],
 )
 def test_a_doubtful_or_dangerous_compressor_is_not(fit):
     found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fit)
     assert make_plan(found, RestoreOptions()).method == "neural"
+
+
+@pytest.mark.parametrize(("proof", "share"), [(49.0, 0.75), (51.0, 0.9), (151.0, 1.0)])
+def test_the_more_the_noise_proves_the_more_a_compressor_is_believed(proof, share):
+    fit = replace(fitted(), proof=proof)
+    plan = make_plan(replace(diagnosis(dynamics=Verdict("compressed")), compressor=fit), RestoreOptions())
+    (stage,) = plan.stages
+    assert stage.share == share
+    deep = replace(fitted(ratio=8.0), proof=proof)
+    plan = make_plan(replace(diagnosis(dynamics=Verdict("compressed")), compressor=deep), RestoreOptions())
+    assert plan.method == ("hybrid" if proof > 50.0 else "neural")
 
 
 def test_a_limiter_is_not_taken_for_a_compressor():

@@ -18,14 +18,9 @@ HEAVILY_CLIPPED = 3e-3
 """Share of flat samples from which on clipping explains why peaks pile up, and no limiter is assumed. Hard
 clipped held-out recordings have at least 0.0033, limiters that also clip a little mostly less than 0.0029."""
 
-AGREEMENT = 0.6
-"""Correlation from which on the mean of a compressor's inverse and the estimate is better than the latter."""
-
-AMOUNTS = (0.3, 2.5)
-"""How far the inverse's size may be from the estimate's."""
-
 FARTHEST_DB = 90.0
-"""The most that a fitted compressor's inverse may lift a steady level; the inverse itself stops at 120."""
+"""The most that the inverse of a compressor that the noise does not prove may lift a steady level; the
+inverse itself stops at 120."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +43,19 @@ class NeuralInversion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HybridInversion:
-    """Undo the mean, in dB, of what a fitted compressor must have done and what a network estimates.
+    """Undo what a fitted compressor must have done, by its share, and what a network estimates, by the rest.
 
     What the compressor did everywhere, `least_db`, is left as it is: the network leaves that, too.
     """
 
     params: CompressorParams
+    share: float
     least_db: float
     neural: NeuralInversion
 
     @property
     def max_gain_db(self) -> float:
-        """The network's cap holds for the mean, too."""
+        """The network's cap holds for both together, too."""
         return self.neural.max_gain_db
 
 
@@ -266,8 +262,7 @@ def _fits(diagnosis: Diagnosis, neural: NeuralInversion) -> bool:
     if diagnosis.dynamics is None or diagnosis.dynamics.verdict != "compressed":
         return False  # a limiter that looks ahead is none of the compressors that are fitted
     farthest_db = (fit.params.ratio - 1.0) * max(0.0, peak_dbfs - fit.params.threshold_db)
-    is_alike = fit.agreement >= AGREEMENT and AMOUNTS[0] <= fit.amount <= AMOUNTS[1]
-    return is_alike and farthest_db <= FARTHEST_DB
+    return fit.is_alike and (fit.is_proven or farthest_db <= FARTHEST_DB)
 
 
 def _hybrid_plan(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
@@ -275,13 +270,15 @@ def _hybrid_plan(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
     if fit is None:
         raise RuntimeError("a compressor was to be inverted that was not found")
     found = fit.params
+    believed = (
+        "which the noise in it proves" if fit.share == 1.0 else f"which is given a weight of {fit.share:g}"
+    )
     reason = (
         f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS explains the gain "
-        f"that the network hears (correlation {fit.agreement:.2f}): both are averaged"
+        f"that is heard (correlation with the network's {fit.agreement:.2f}), {believed}"
     )
-    return Plan(
-        stages=(HybridInversion(params=found, least_db=fit.least_db, neural=neural),), reasons=(reason,)
-    )
+    stage = HybridInversion(params=found, share=fit.share, least_db=fit.least_db, neural=neural)
+    return Plan(stages=(stage,), reasons=(reason,))
 
 
 def _clipping_reasons(diagnosis: Diagnosis) -> tuple[str, ...]:

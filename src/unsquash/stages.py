@@ -216,7 +216,9 @@ def _engine(
         from unsquash.engines.hybrid import HybridEngine
 
         neural = _neural_engine(source, diagnosis, net)
-        return HybridEngine(stage.params, stage.least_db, neural, info.sample_rate, info.channels)
+        return HybridEngine(
+            stage.params, stage.share, stage.least_db, neural, info.sample_rate, info.channels
+        )
     if isinstance(stage, Declipping):
         from unsquash.engines.declip import DeclipEngine  # loads scipy.fft
 

@@ -199,13 +199,14 @@ def test_settings_are_searched_for_only_where_no_known_compressor_will_do(
         known=known,
         params=params,
         invertible=invertible,
+        other=params,
     )
     calls = []
 
-    def fit(listeners: object, estimates_db: object) -> None:
+    def fit(listeners: object, estimates_db: object, params: object) -> None:
         calls.append(estimates_db)
 
-    monkeypatch.setattr(identification, "seek", lambda *_: named)
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: named)
     monkeypatch.setattr(fitting, "fit_compressor", fit)
     monkeypatch.setattr(dynamics, "NOTICEABLE_DEVIATION_DB", 0.0)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={"mine": params})
@@ -236,8 +237,25 @@ def test_a_compressor_that_both_networks_speak_for_is_evidence(
     told: bool,
 ) -> None:
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
-    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, log_odds=log_odds, least_db=0.5, ranges={})
-    monkeypatch.setattr(identification, "seek", lambda *_: None)
+    fit = CompressorFit(
+        params=params,
+        agreement=0.9,
+        amount=1.0,
+        deviation_db=2.0,
+        least_db=0.5,
+        proof=3.0,
+        ranges={},
+    )
+    odds = math.exp(log_odds)
+    other = Identification(
+        profile=None,
+        probability=odds / (1.0 + odds),
+        squashed=odds / (1.0 + odds),
+        known=0.0,
+        params=params,
+        other=params,
+    )
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: other)
     monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
@@ -265,16 +283,25 @@ def test_what_speaks_for_any_compressor_speaks_for_the_known_ones(
     is_sure: bool,
 ) -> None:
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    squashed = 1.0 / (1.0 + math.exp(-log_odds))
     named = Identification(
         profile="mine",
-        probability=0.2 * share,
-        squashed=0.2,
-        known=0.2 * share,
+        probability=squashed * share,
+        squashed=squashed,
+        known=squashed * share,
         params=params,
-        searched=looked_beyond,
+        other=params if looked_beyond else None,
     )
-    fit = CompressorFit(params=params, agreement=0.9, amount=1.0, log_odds=log_odds, least_db=0.5, ranges={})
-    monkeypatch.setattr(identification, "seek", lambda *_: named)
+    fit = CompressorFit(
+        params=params,
+        agreement=0.9,
+        amount=1.0,
+        deviation_db=2.0,
+        least_db=0.5,
+        proof=3.0,
+        ranges={},
+    )
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: named)
     monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={"mine": params})
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
@@ -282,7 +309,8 @@ def test_what_speaks_for_any_compressor_speaks_for_the_known_ones(
     assert found.dynamics is not None
     assert found.identification is not None
     assert found.identification.is_usable is is_sure
-    assert (found.compressor is None) is (is_sure or found.dynamics.verdict == "none")
+    left = is_sure or not looked_beyond or found.dynamics.verdict == "none"
+    assert (found.compressor is None) is left
 
 
 def test_a_peak_whose_inverse_is_no_number_is_heard_as_faint(net: GainNet) -> None:
@@ -321,7 +349,7 @@ def test_in_what_is_no_music_only_a_name_beyond_doubt_is_believed(
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
     named = Identification(profile="mine", probability=known, squashed=known, known=known, params=params)
     assert named.is_usable
-    monkeypatch.setattr(identification, "seek", lambda *_: named)
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: named)
     tones = with_judgement(net, 9.0, -5.0)
     torch.nn.init.constant_(tones.judge.artificial_layers[2].bias, 5.0)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={"mine": params})

@@ -172,22 +172,29 @@ def test_a_recording_too_quiet_for_any_threshold_is_no_error(oracle: type[Oracle
 def test_what_is_known_otherwise_leaves_the_known_ones_their_shares() -> None:
     params = CompressorParams(threshold_db=-20.0, ratio=4.0)
     found = Identification(
-        profile="one", probability=0.1, squashed=0.25, known=0.2, params=params, profiles={"one": 0.1}
+        profile="one",
+        probability=0.1,
+        squashed=0.25,
+        known=0.2,
+        params=params,
+        other=params,
+        profiles={"one": 0.1},
     )
     surer = found.given(0.5)
     assert surer.profiles == pytest.approx({"one": 0.2})
     assert (surer.squashed, surer.known, surer.probability) == pytest.approx((0.5, 0.4, 0.2))
     assert found.given(0.2) == found
-    alone = replace(found, searched=False)
+    alone = replace(found, other=None)
     assert alone.given(0.5) == alone
 
 
 def test_others_were_looked_for_or_not(oracle: type[Oracle]) -> None:
     oracle.truth = KNOWN["thirty/21"]
-    assert identify(heard_by(oracle), KNOWN).searched
-    assert not identify(heard_by(oracle), KNOWN, search=False).searched
+    assert identify(heard_by(oracle), KNOWN).other is not None
+    assert identify(heard_by(oracle), KNOWN, search=False).other is None
     oracle.truth = NOTHING
-    assert not identify(heard_by(oracle), KNOWN).searched
+    assert identify(heard_by(oracle), KNOWN).other is None
+    assert identify(heard_by(oracle), KNOWN, least=-np.inf).other is not None
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,13 @@ def report(tmp_path: Path) -> FileAnalysis:
     soundfile.write(path, np.random.default_rng(0).uniform(-0.3, 0.3, (4410, 2)), 44_100)
     found = analyze_file(path, RestoreOptions(profile="five/C"))
     fit = CompressorFit(
-        params=PARAMS, agreement=0.9, amount=1.0, log_odds=3.0, least_db=0.5, ranges=likely_ranges(PARAMS)
+        params=PARAMS,
+        agreement=0.9,
+        amount=1.0,
+        deviation_db=2.0,
+        least_db=0.5,
+        proof=3.0,
+        ranges=likely_ranges(PARAMS),
     )
     return dataclasses.replace(found, diagnosis=dataclasses.replace(found.diagnosis, compressor=fit))
 

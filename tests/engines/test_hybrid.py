@@ -15,7 +15,7 @@ from unsquash.units import Float64Array
 
 RATE = 44_100
 PARAMS = with_settings(load_profile("five/D"), {"link": "max"})
-LEAST_DB = 1.5
+SHARE, LEAST_DB = 0.75, 1.5
 
 
 class Memoryless:
@@ -46,18 +46,19 @@ def squashed(song: Float64Array) -> Float64Array:
     [(30_000, 5_000, 1_000), (30_000, 0, 0), (4_000, 9_000, 500), (500_000, 5_000, 100)],
 )
 def test_it_is_the_mean_of_both_wherever_chunks_begin(squashed, core, context, crossfade):
-    engine = HybridEngine(PARAMS, LEAST_DB, Memoryless(core, context, crossfade), RATE, 2)
+    engine = HybridEngine(PARAMS, SHARE, LEAST_DB, Memoryless(core, context, crossfade), RATE, 2)
     blocks = np.split(squashed, [7, 60_000, 60_001, 150_000], axis=1)
     parts = list(run(engine, blocks))
     np.testing.assert_array_equal(np.concatenate([samples for samples, _ in parts], axis=1), squashed)
     gain_db = np.concatenate([gain for _, gain in parts], axis=1)
-    expected = 0.5 * (invert(squashed, RATE, PARAMS).gain_db - LEAST_DB + estimate_db(squashed))
+    exact_db = invert(squashed, RATE, PARAMS).gain_db - LEAST_DB
+    expected = SHARE * exact_db + (1.0 - SHARE) * estimate_db(squashed)
     np.testing.assert_allclose(gain_db, expected, atol=1e-9)
 
 
 def test_time_of_an_error_is_the_time_in_the_recording(squashed):
     squashed[1, 150_000] = np.nan
-    engine = HybridEngine(PARAMS, LEAST_DB, Memoryless(30_000, 5_000, 1_000), RATE, 2)
+    engine = HybridEngine(PARAMS, SHARE, LEAST_DB, Memoryless(30_000, 5_000, 1_000), RATE, 2)
     with pytest.raises(InversionError) as caught:
         list(run(engine, [squashed]))
     assert caught.value.time_s == pytest.approx(150_000 / RATE)

@@ -94,7 +94,7 @@ def _searched(
 
     That there was one is evidence, too, in doubt whether anything was done.
     """
-    from unsquash.analysis.dynamics import estimate
+    from unsquash.analysis.dynamics import MOST_SUPPORT, estimate
     from unsquash.analysis.fitting import fit_compressor
     from unsquash.analysis.identification import is_invertible, seek, tried
     from unsquash.analysis.listening import listen
@@ -102,7 +102,7 @@ def _searched(
 
     with operations_in(1):
         listeners = listen(source, suspects.net)
-        identification = seek(source, listeners, suspects.known)
+        identification = seek(source, listeners, suspects.known, thoroughly=seen.may_be_compressed)
         if seen.is_artificial:
             beyond_doubt = identification is not None and identification.is_beyond_doubt
             return replace(found, identification=identification if beyond_doubt else None)
@@ -110,12 +110,14 @@ def _searched(
         dynamics, fitted = seen.dynamics(log_odds), None
         if identification is not None and identification.is_usable:
             return replace(found, dynamics=dynamics, identification=identification)
-        if listeners and dynamics.verdict != "limited" and seen.may_be_compressed:
+        if identification is not None and identification.other is not None:
             estimates_db = [estimate(one.excerpt.samples, seen.hearing, net) for one in listeners]
-            fitted = fit_compressor(listeners, estimates_db)
+            fitted = fit_compressor(listeners, estimates_db, identification.other)
     if fitted is not None:
-        log_odds = max(log_odds, fitted.log_odds)
-        dynamics = seen.dynamics(log_odds)
+        if seen.looks_limited and not fitted.is_alike:
+            log_odds = 0.0  # a limiter moves the noise, too
+        moved_db = fitted.deviation_db if log_odds >= MOST_SUPPORT else 0.0
+        dynamics = seen.dynamics(log_odds, moved_db)
     if dynamics.verdict != "compressed":
         fitted = None
     elif identification is not None and log_odds > 0.0:

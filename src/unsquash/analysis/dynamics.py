@@ -111,12 +111,13 @@ class Survey:
         """Whether the file is compressed if all else speaks for it."""
         return self.dynamics(MOST_SUPPORT).verdict == "compressed"
 
-    def dynamics(self, compressor_log_odds: float = 0.0) -> Dynamics:
+    def dynamics(self, compressor_log_odds: float = 0.0, compressor_db: float = 0.0) -> Dynamics:
         """Call a file squashed only when that is sure and the gain moved enough to be worth moving back.
 
         Args:
             compressor_log_odds: from what else is known, that a compressor was at work. They can speak for
                 restoring, not against it: there are other ways to squash.
+            compressor_db: deviation of that compressor's gain, if it is known.
         """
         support = min(max(compressor_log_odds, 0.0), MOST_SUPPORT)
         squashed = float(1.0 / (1.0 + np.exp(-self.squashed_log_odds - support)))
@@ -124,7 +125,8 @@ class Survey:
             squashed = min(squashed, 0.5)
         verdict: Verdict = "none"
         confidence = 1.0 - squashed
-        if squashed >= SQUASHED_PROBABILITY and self.deviation_db >= NOTICEABLE_DEVIATION_DB:
+        deviation_db = max(self.deviation_db, compressor_db)
+        if squashed >= SQUASHED_PROBABILITY and deviation_db >= NOTICEABLE_DEVIATION_DB:
             is_limited = self.looks_limited and support == 0.0
             verdict, confidence = ("limited" if is_limited else "compressed"), squashed
         return Dynamics(

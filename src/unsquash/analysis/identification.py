@@ -40,6 +40,9 @@ KEPT, KEPT_CLOSELY = 36, (5, 3, 2)
 SEARCHED_FROM = 5.0
 """Evidence from which on compressors are looked for beyond the known ones."""
 
+KNOWN_LOG_ODDS = -4.6
+"""Before looking: of a hundred compressors, one is of a known set. Others are often much like one that is."""
+
 KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.8, 0.96
 """From here on a known compressor is taken for granted, at its own level or with the level changed since."""
 
@@ -67,7 +70,7 @@ class Identification:
         params: its settings, for the recording at its present level.
         offset_db: by how much the level was changed after a known compressor.
         excerpts: how many were listened to.
-        searched: others than the known ones were looked for, too.
+        other: the settings found beyond the known ones; None where only those were looked at.
         invertible: the exact inverse was tried on the whole recording, or need not be.
         profiles: how probable each known compressor is, best first, but those that are all but impossible.
             The rest is for another one, `squashed` − `known`, and for none, 1 − `squashed`.
@@ -81,7 +84,7 @@ class Identification:
     params: CompressorParams
     offset_db: float = 0.0
     excerpts: int = 1
-    searched: bool = True
+    other: CompressorParams | None = None
     invertible: bool = True
     profiles: Mapping[str, float] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -97,7 +100,7 @@ class Identification:
 
         Unchanged where nothing but the known ones was looked at: they must not gain from what others did.
         """
-        if not self.searched or squashed <= self.squashed:
+        if self.other is None or squashed <= self.squashed:
             return self
         scale = squashed / max(self.squashed, _LEAST_PROBABILITY)
         return dataclasses.replace(
@@ -137,10 +140,23 @@ class Suspects:
 
 
 def seek(
-    source: AudioSource, listeners: Sequence[Listener], known: Mapping[str, CompressorParams]
+    source: AudioSource,
+    listeners: Sequence[Listener],
+    known: Mapping[str, CompressorParams],
+    *,
+    thoroughly: bool = False,
 ) -> Identification | None:
-    """Look for the compressor of a recording; None if there is nothing to listen to or to look for."""
-    return tried(source, identify(listeners, known)) if listeners and known else None
+    """Look for the compressor of a recording; None if there is nothing to listen to or to look for.
+
+    Args:
+        source: the recording.
+        listeners: to excerpts of it.
+        known: settings by name.
+        thoroughly: also beyond the known ones where these excerpts alone speak for none.
+    """
+    if not listeners or not (known or thoroughly):
+        return None
+    return tried(source, identify(listeners, known, least=-np.inf if thoroughly else SEARCHED_FROM))
 
 
 def tried(source: AudioSource, found: Identification) -> Identification:
@@ -167,6 +183,7 @@ def identify(
     known: Mapping[str, CompressorParams],
     *,
     search: bool = True,
+    least: float = SEARCHED_FROM,
     seed: int = 0,
 ) -> Identification:
     """Weigh all known compressors, and with `search` all others, against each other and against nothing.
@@ -175,17 +192,19 @@ def identify(
         listeners: to excerpts of one recording, at least one.
         known: settings by name, for a recording whose level was not changed since.
         search: whether to look beyond the known ones.
+        least: evidence from which on that is worth it, where there are known ones.
         seed: of the search.
     """
     few, all_of_them = pooled(middle_one(listeners)), pooled(listeners)
     named = _score_known(known, few, all_of_them)
     found = None
     if search:
-        least = SEARCHED_FROM if known and named.evidence < SEARCHED_FROM else -np.inf
+        enough = least if known and named.evidence < least else -np.inf
         found = search_settings(
-            few, all_of_them, peak_dbfs(listeners), np.random.default_rng(seed), least=least
+            few, all_of_them, peak_dbfs(listeners), np.random.default_rng(seed), least=enough
         )
-    evidence = (named.evidence, found.evidence if found else -np.inf)
+    rarity = KNOWN_LOG_ODDS if found else 0.0
+    evidence = (named.evidence + rarity, found.evidence if found else -np.inf)
     shares = softmax(np.array([0.0, *(log_odds_of(one, len(listeners)) for one in evidence)]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])
     profiles = named.shares(is_known)
@@ -196,6 +215,7 @@ def identify(
             squashed=squashed,
             known=is_known,
             params=found.params,
+            other=found.params,
             excerpts=len(listeners),
             profiles=profiles,
             ranges=likely_ranges(found.params),
@@ -212,7 +232,7 @@ def identify(
         params=params,
         offset_db=offset_db,
         excerpts=len(listeners),
-        searched=found is not None,
+        other=None if found is None else found.params,
         profiles=profiles,
     )
 

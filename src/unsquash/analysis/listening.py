@@ -79,6 +79,10 @@ class Listener:
             views.append(self._ratios(candidates, rested_db, state_known=True, at_once=at_once))
         return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
 
+    def noise_log_ratio(self, params: CompressorParams) -> float:
+        """Return ln p(noise | candidate) / p(noise | nothing done) of one candidate."""
+        return float(self._noise.log_ratios([params], self.curves_db([params]))[0])
+
     def _ratios(
         self,
         candidates: Sequence[CompressorParams],

@@ -87,9 +87,18 @@ class NoiseLevels:
         Shape:
             curves_db: `(K, n)`; result: `(K,)`.
         """
+        likely = TRUST * self._evenness(candidates, curves_db)
+        if not likely.size:
+            return np.zeros(len(candidates))
+        moved = np.logaddexp.reduce(likely.astype(np.float64), axis=1)
+        ratios = moved[1:] - moved[0] + np.log1p(-AFTERWARDS)
+        return np.asarray(np.logaddexp(ratios, np.log(AFTERWARDS)))
+
+    def _evenness(self, candidates: Sequence[CompressorParams], curves_db: Float32Array) -> Float32Array:
+        """Return how even the bands become without any gain (first) and by taking back each candidate's."""
         length = min(self._levels_db.shape[1], curves_db.shape[1] // POOLED_FRAMES)
         if not self._levels_db.shape[0] or not length:
-            return np.zeros(len(candidates))
+            return np.zeros((len(candidates) + 1, 0), dtype=np.float32)
         gains = np.ones((len(candidates) + 1, length), dtype=np.float32)
         gains[1:] = _pooled_power(curves_db)[:, :length]
         gains /= np.median(gains, axis=1, keepdims=True)
@@ -97,10 +106,7 @@ class NoiseLevels:
         settling_s = np.array([1.0, *map(_settling_s, candidates)])
         transients = np.exp(-times_s / settling_s[:, None]).astype(np.float32)
         levels_db = np.ascontiguousarray(self._levels_db[:, :length])
-        likely = TRUST * evenness(levels_db, self._added, gains, transients, SIGMA_DB, LIMIT)
-        moved = np.logaddexp.reduce(likely.astype(np.float64), axis=1)
-        ratios = moved[1:] - moved[0] + np.log1p(-AFTERWARDS)
-        return np.asarray(np.logaddexp(ratios, np.log(AFTERWARDS)))
+        return evenness(levels_db, self._added, gains, transients, SIGMA_DB, LIMIT)
 
 
 def band_levels_db(samples: Float64Array) -> Float64Array:

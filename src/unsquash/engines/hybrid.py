@@ -1,7 +1,7 @@
 """The engine for a compressor that was only estimated: its inverse and a network's estimate, averaged.
 
 Both are wrong, but not alike: the inverse is consistent where the network is uncertain, the network is
-right on average where a setting is not. Their mean in dB is nearer to the truth than either.
+right on average where a setting is not. Their weighted mean in dB is nearer to the truth than either.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class HybridEngine:
 
     Args:
         params: of the compressor.
+        share: weight of its inverse, 0…1; the estimate has the rest.
         least_db: its reduction where it does little, which is not given back.
         neural: the network's engine, one without memory; its grid is used.
         sample_rate: Hz.
@@ -40,12 +41,14 @@ class HybridEngine:
     def __init__(
         self,
         params: CompressorParams,
+        share: float,
         least_db: float,
         neural: GainEngine,
         sample_rate: float,
         channels: int,
     ) -> None:
         self._params = params
+        self._share = share
         self._least_db = least_db
         self._neural = neural
         self._sample_rate = sample_rate
@@ -61,7 +64,7 @@ class HybridEngine:
         return Progress(position=0, lead=0, compressor=initial_state(self._params, self._channels))
 
     def gain_db(self, samples: FloatArray, state: Progress) -> tuple[Float64Array, Progress]:
-        """Return the mean of both gains, and the state where the next chunk begins.
+        """Return the weighted mean of both gains, and the state where the next chunk begins.
 
         Raises:
             InversionError: with the time in the recording from which on there is no stable inverse.
@@ -78,7 +81,8 @@ class HybridEngine:
             estimated_db, _ = estimate.result()
         exact_db = np.concatenate([before.gain_db, after.gain_db], axis=1)
         following = Progress(position=state.position + step, lead=end - step, compressor=before.state)
-        return np.asarray(0.5 * (exact_db - self._least_db + estimated_db)), following
+        compressor_db = self._share * (exact_db - self._least_db)
+        return np.asarray(compressor_db + (1.0 - self._share) * estimated_db), following
 
     def _inverted(self, samples: FloatArray, state: CompressorState, position: int) -> Inverted:
         return invert(samples, self._sample_rate, self._params, state, start_s=position / self._sample_rate)
