@@ -151,7 +151,7 @@ def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
     found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fitted())
     plan = make_plan(found, RestoreOptions())
     (neural,) = make_plan(found, RestoreOptions(method="neural")).stages
-    stage = HybridInversion(params=fitted().params, share=0.75, least_db=0.5, neural=neural)
+    stage = HybridInversion(params=fitted().params, share=0.7, least_db=0.5, neural=neural)
     assert plan.stages == (stage,)
     assert plan.method == "hybrid"
     assert plan.models == ("gain-small",)
@@ -169,7 +169,7 @@ def test_a_doubtful_or_dangerous_compressor_is_not(fit):
     assert make_plan(found, RestoreOptions()).method == "neural"
 
 
-@pytest.mark.parametrize(("proof", "share"), [(49.0, 0.75), (51.0, 0.9), (151.0, 1.0)])
+@pytest.mark.parametrize(("proof", "share"), [(49.0, 0.7), (51.0, 0.9), (151.0, 1.0)])
 def test_the_more_the_noise_proves_the_more_a_compressor_is_believed(proof, share):
     fit = replace(fitted(), proof=proof)
     plan = make_plan(replace(diagnosis(dynamics=Verdict("compressed")), compressor=fit), RestoreOptions())

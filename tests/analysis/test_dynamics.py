@@ -265,6 +265,49 @@ def test_a_compressor_that_both_networks_speak_for_is_evidence(
     assert found.compressor == (fit if told else None)
 
 
+def test_what_looks_limited_is_left_to_the_network(net: GainNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    other = Identification(
+        profile=None, probability=1.0, squashed=1.0, known=0.0, params=params, other=params
+    )
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: other)
+    monkeypatch.setattr(dynamics, "NOTICEABLE_DEVIATION_DB", 0.0)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    limiting = with_judgement(net, 6.0, 5.0)
+    found = analyze(ArraySource(samples, 8_000), net=limiting, suspects=suspects)
+    assert found.dynamics is not None
+    assert found.dynamics.verdict == "limited"
+    assert found.compressor is None
+
+
+def test_a_gain_that_the_network_hardly_hears_is_noticed_if_a_compressor_surely_made_it(
+    net: GainNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    fit = CompressorFit(
+        params=params,
+        agreement=0.9,
+        amount=9.0,
+        deviation_db=2.0,
+        least_db=0.5,
+        proof=80.0,
+        ranges={},
+    )
+    other = Identification(
+        profile=None, probability=1.0, squashed=1.0, known=0.0, params=params, other=params
+    )
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: other)
+    monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    for squashed, verdict in ((LINE - 1.3, "compressed"), (LINE - MOST_SUPPORT - 0.3, "none")):
+        slight = with_judgement(net, squashed, -5.0, amount=0.001)
+        found = analyze(ArraySource(samples, 8_000), net=slight, suspects=suspects)
+        assert found.dynamics is not None
+        assert found.dynamics.verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("log_odds", "share", "looked_beyond", "is_sure"),
     [

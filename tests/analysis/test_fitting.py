@@ -101,7 +101,9 @@ def test_what_noise_says_of_all_excerpts_is_added(original) -> None:
     assert fit is not None
     assert fit.proof == 2 * PROOF_OF_ONE
     assert not fit.is_proven
-    assert [replace(fit, proof=proof).share for proof in (-5.0, 50.0, 150.0)] == [0.75, 0.9, 1.0]
+    alike, doubtful = replace(fit, agreement=0.8), replace(fit, agreement=0.7)
+    assert [replace(alike, proof=proof).share for proof in (-5.0, 50.0, 150.0)] == [0.7, 0.9, 1.0]
+    assert [replace(doubtful, proof=proof).share for proof in (-5.0, 50.0, 150.0)] == [0.25, 0.25, 1.0]
 
 
 def test_another_gain_is_not_alike(original) -> None:

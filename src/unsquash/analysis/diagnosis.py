@@ -106,16 +106,17 @@ def _searched(
         if seen.is_artificial:
             beyond_doubt = identification is not None and identification.is_beyond_doubt
             return replace(found, identification=identification if beyond_doubt else None)
-        log_odds = 0.0 if identification is None else identification.log_odds
+        # a limiter moves the noise, too, but looks ahead as no compressor does that is searched for
+        is_heard = identification is not None and not seen.looks_limited
+        log_odds = identification.log_odds if identification is not None and is_heard else 0.0
         dynamics, fitted = seen.dynamics(log_odds), None
         if identification is not None and identification.is_usable:
-            return replace(found, dynamics=dynamics, identification=identification)
-        if identification is not None and identification.other is not None:
+            sure = seen.dynamics(identification.log_odds)
+            return replace(found, dynamics=sure, identification=identification)
+        if identification is not None and is_heard and identification.other is not None:
             estimates_db = [estimate(one.excerpt.samples, seen.hearing, net) for one in listeners]
             fitted = fit_compressor(listeners, estimates_db, identification.other)
     if fitted is not None:
-        if seen.looks_limited and not fitted.is_alike:
-            log_odds = 0.0  # a limiter moves the noise, too
         moved_db = fitted.deviation_db if log_odds >= MOST_SUPPORT else 0.0
         dynamics = seen.dynamics(log_odds, moved_db)
     if dynamics.verdict != "compressed":
