@@ -49,8 +49,8 @@ class Ear:
     def curves_db(self, candidates: Sequence[CompressorParams]) -> Float32Array:
         return candidate_curves_db(self._level, candidates, from_rest=False)
 
-    def noise_log_ratio(self, params: CompressorParams) -> float:
-        return PROOF_OF_ONE
+    def noise_log_ratios(self, candidates: Sequence[CompressorParams]) -> Float64Array:
+        return np.full(len(candidates), PROOF_OF_ONE)
 
 
 def ears(samples: Float64Array) -> list[Listener]:

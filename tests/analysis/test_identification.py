@@ -41,6 +41,9 @@ class Oracle:
         unsmoothed = np.array([candidate.smoothing == "none" for candidate in candidates])
         return 20.0 - self.sharpness * np.square(places - here).sum(axis=1) - 50.0 * unsmoothed
 
+    def noise_log_ratios(self, candidates: Sequence[CompressorParams]) -> np.ndarray:
+        return np.zeros(len(candidates))
+
 
 @pytest.fixture
 def oracle() -> type[Oracle]:
@@ -56,7 +59,7 @@ def heard_by(oracle: type[Oracle], scale: float = 1.0) -> list[Listener]:
     return [oracle(Excerpt(samples=scale * noise, lead=noise[0, :k])) for k in range(2)]  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("offset_db", [0.0, 6.0, -9.0, 4.5])
+@pytest.mark.parametrize("offset_db", [0.0, 6.0, -9.0, 4.5, -4.26])
 def test_a_known_compressor_is_named_whatever_the_level(oracle: type[Oracle], offset_db: float) -> None:
     oracle.sharpness = 2000.0
     shifted = KNOWN["thirty/21"].threshold_db + offset_db
@@ -65,8 +68,8 @@ def test_a_known_compressor_is_named_whatever_the_level(oracle: type[Oracle], of
     assert found.profile == "thirty/21"
     assert found.known > 0.5
     assert found.squashed > 0.99
-    assert found.offset_db == offset_db
-    assert found.params.threshold_db == pytest.approx(shifted)
+    assert found.offset_db == pytest.approx(offset_db, abs=0.021)
+    assert found.params.threshold_db == pytest.approx(shifted, abs=0.021)
     assert found.ranges == {}
 
 
@@ -75,8 +78,8 @@ def test_an_unknown_one_is_searched_for(oracle: type[Oracle]) -> None:
     oracle.truth = compressor_at(np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3]), smoothed=True)
     found = identify(heard_by(oracle), KNOWN)
     assert found.profile is None
-    assert found.params.threshold_db == pytest.approx(oracle.truth.threshold_db, abs=3.0)
-    assert found.params.ratio == pytest.approx(oracle.truth.ratio, rel=0.3)
+    assert found.params.threshold_db == pytest.approx(oracle.truth.threshold_db, abs=1.0)
+    assert found.params.ratio == pytest.approx(oracle.truth.ratio, rel=0.1)
     assert found.ranges == likely_ranges(found.params)
 
 
@@ -95,7 +98,7 @@ def test_the_known_ones_are_listed_and_add_up(
     assert (len(shares) > 1) == several
     assert shares[0] == found.probability
     assert sum(shares) == pytest.approx(found.known, abs=0.03)
-    assert found.known <= found.squashed
+    assert found.known <= found.squashed + 1e-12
 
 
 def test_any_number_of_equally_good_presets_is_listed(oracle: type[Oracle]) -> None:

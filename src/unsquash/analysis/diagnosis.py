@@ -32,7 +32,7 @@ class Diagnosis:
         clipping: how often the ceiling is touched.
         bandwidth_hz: above it there is nothing; None for silence.
         dynamics: what the analyzer thinks was done; None when it was not asked.
-        compressor: the compressor that explains best what both networks hear; None when it was not sought.
+        compressor: the compressor that explains best what is heard; None when it was not sought.
         identification: which compressor it was, by name or by settings searched for; None when it was not
             sought.
         hearing: what the neural engine needs to know about the whole file.

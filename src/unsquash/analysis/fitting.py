@@ -119,7 +119,7 @@ def fit_compressor(
         amount=alike.slope,
         deviation_db=alike.deviation_db,
         least_db=agreement.least_db(params),
-        proof=sum(listener.noise_log_ratio(params) for listener in listeners),
+        proof=float(sum(listener.noise_log_ratios([params])[0] for listener in listeners)),
         ranges=likely_ranges(params),
     )
 

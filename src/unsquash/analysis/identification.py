@@ -16,26 +16,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from unsquash.analysis.listening import Listener, log_odds_of, middle_one, peak_dbfs, pooled
+from unsquash.analysis.known import score_known
+from unsquash.analysis.listening import Listener, log_odds_of, peak_dbfs, pooled, quick
 from unsquash.analysis.ranges import likely_ranges
-from unsquash.analysis.searching import Scorer, shifted, softmax
 from unsquash.analysis.searching import search as search_settings
+from unsquash.analysis.searching import softmax
 from unsquash.audio import AudioSource
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.inverse import invert
 from unsquash.errors import InversionError
 from unsquash.nets.profile import ProfileNet
-
-OFFSETS_DB = tuple(float(offset) for offset in range(-24, 43, 3))
-CLOSER_OFFSETS_DB = (
-    (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0),
-    (-0.4, -0.3, -0.2, -0.1, 0.1, 0.2, 0.3, 0.4),
-    (-0.08, -0.06, -0.04, -0.02, 0.02, 0.04, 0.06, 0.08),
-)
-UNCHANGED_SHARE = 0.8
-"""How probable it is, before looking, that the level was not changed since."""
-
-KEPT, KEPT_CLOSELY = 36, (5, 3, 2)
 
 SEARCHED_FROM = 5.0
 """Evidence from which on compressors are looked for beyond the known ones."""
@@ -51,9 +41,6 @@ BEYOND_DOUBT = 0.9
 
 FARTHEST_OFFSET_DB = 12.0
 """So much of a change is believed."""
-
-LEAST_SHARE = 1e-3
-"""Of what the most probable known one has; below it another one is not listed."""
 
 _LEAST_PROBABILITY = 1e-9
 
@@ -195,8 +182,8 @@ def identify(
         least: evidence from which on that is worth it, where there are known ones.
         seed: of the search.
     """
-    few, all_of_them = pooled(middle_one(listeners)), pooled(listeners)
-    named = _score_known(known, few, all_of_them)
+    few, all_of_them = quick(listeners), pooled(listeners)
+    named = score_known(known, few, all_of_them)
     found = None
     if search:
         enough = least if known and named.evidence < least else -np.inf
@@ -235,57 +222,3 @@ def identify(
         other=None if found is None else found.params,
         profiles=profiles,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """Evidence for all that is known, and of each its own with its best offset and settings."""
-
-    evidence: float
-    by_name: Mapping[str, float]
-    best: Mapping[str, tuple[float, CompressorParams]]
-
-    def shares(self, known: float) -> dict[str, float]:
-        """Divide the probability that it was any of them, 0…1, among them, best first."""
-        if not self.by_name:
-            return {}
-        within = softmax(np.array(list(self.by_name.values())))
-        order = np.argsort(-within, kind="stable")
-        names, least = list(self.by_name), LEAST_SHARE * float(within.max())
-        return {names[i]: known * float(within[i]) for i in order if within[i] >= least}
-
-
-def _score_known(known: Mapping[str, CompressorParams], few: Scorer, all_of_them: Scorer) -> _Known:
-    """Score every known compressor as it is and with the level changed since, the better ones twice."""
-    wanted = [(name, offset) for name in known for offset in OFFSETS_DB if _shift(known[name], offset)]
-    if not wanted:
-        return _Known(evidence=-np.inf, by_name={}, best={})
-
-    def scored(ways: Sequence[tuple[str, float]], scorer: Scorer) -> dict[tuple[str, float], float]:
-        possible = [(name, offset) for name, offset in dict.fromkeys(ways) if _shift(known[name], offset)]
-        scores = scorer([shifted(known[name], offset) for name, offset in possible])
-        return dict(zip(possible, map(float, scores), strict=True))
-
-    rough = scored(wanted, few)
-    ahead = sorted(rough, key=lambda way: -rough[way])[:KEPT]
-    scores = scored([*ahead, *((name, 0.0) for name in known)], all_of_them)
-    for kept, offsets_db in zip(KEPT_CLOSELY, CLOSER_OFFSETS_DB, strict=True):
-        ahead = sorted(scores, key=lambda way: -scores[way])[:kept]
-        scores |= scored([(name, at + offset) for name, at in ahead for offset in offsets_db], all_of_them)
-    prior = {True: np.log(UNCHANGED_SHARE), False: np.log((1.0 - UNCHANGED_SHARE) / (len(OFFSETS_DB) - 1))}
-    by_name: dict[str, float] = dict.fromkeys(known, -np.inf)
-    best: dict[str, tuple[float, CompressorParams]] = {}
-    top: dict[str, float] = {}
-    for (name, offset), score in scores.items():
-        weight = score + prior[offset == 0.0]
-        by_name[name] = float(np.logaddexp(by_name[name], weight))
-        if weight > top.get(name, -np.inf):
-            top[name] = weight
-            best[name] = (offset, shifted(known[name], offset))
-    evidence = float(np.logaddexp.reduce(list(by_name.values())) - np.log(len(known)))
-    return _Known(evidence=evidence, by_name=by_name, best=best)
-
-
-def _shift(params: CompressorParams, offset_db: float) -> bool:
-    """Return whether a compressor's threshold, moved, still is a level."""
-    return params.threshold_db + offset_db <= 0.0

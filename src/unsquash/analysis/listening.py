@@ -79,9 +79,17 @@ class Listener:
             views.append(self._ratios(candidates, rested_db, state_known=True, at_once=at_once))
         return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
 
-    def noise_log_ratio(self, params: CompressorParams) -> float:
-        """Return ln p(noise | candidate) / p(noise | nothing done) of one candidate."""
-        return float(self._noise.log_ratios([params], self.curves_db([params]))[0])
+    def noise_log_ratios(self, candidates: Sequence[CompressorParams]) -> Float64Array:
+        """Return ln p(noise | candidate) / p(noise | nothing done), which takes a tenth of the time.
+
+        Shape:
+            result: `(K,)`.
+        """
+        views = [self._noise.log_ratios(candidates, self.curves_db(candidates))]
+        if self.excerpt.is_first:
+            rested_db = candidate_curves_db(self.level, candidates, from_rest=True)
+            views.append(self._noise.log_ratios(candidates, rested_db))
+        return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
 
     def _ratios(
         self,
@@ -113,6 +121,18 @@ def pooled(listeners: Sequence[Listener]) -> Scorer:
     def score(candidates: Sequence[CompressorParams]) -> Float64Array:
         looked = in_order(lambda one: one.log_ratios(candidates, at_once=each), listeners, threads())
         return added([*looked])
+
+    return score
+
+
+def quick(listeners: Sequence[Listener]) -> Scorer:
+    """Ask one excerpt, out of the middle, and the noise where the recording begins, maybe from rest."""
+    middle = middle_one(listeners)
+    full = pooled(middle)
+
+    def score(candidates: Sequence[CompressorParams]) -> Float64Array:
+        ratios = full(candidates)
+        return ratios if listeners[0] in middle else ratios + listeners[0].noise_log_ratios(candidates)
 
     return score
 

@@ -110,7 +110,7 @@ def squash(
 
 
 def looked(kind: str, truth: CompressorParams, diagnosis: Diagnosis) -> Looked:
-    """Compare settings with what `analyze` says of a compressor that both networks speak for."""
+    """Compare settings with what `analyze` says of a compressor that was searched for."""
     fitted = diagnosis.compressor
     return Looked(
         kind=kind,
