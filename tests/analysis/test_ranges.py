@@ -39,7 +39,7 @@ def test_ranges_are_ranges_of_what_there_is(threshold_db: float, ratio: float) -
     for low, high in ranges.values():
         assert low <= high
     assert ranges["threshold_db"][1] <= 0.0
-    assert 1.0 < ranges["ratio"][0] <= ranges["ratio"][1] <= GREATEST_RATIO
+    assert 1.0 <= ranges["ratio"][0] <= ranges["ratio"][1] <= GREATEST_RATIO
 
 
 def test_twice_as_slow_lies_between_what_is_twice_as_slow() -> None:

@@ -44,10 +44,10 @@ def report(tmp_path: Path) -> FileAnalysis:
 def test_the_table_has_settings_and_ranges(report: FileAnalysis, capsys: pytest.CaptureFixture[str]) -> None:
     print_analysis(report)
     lines = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
-    assert "compressor threshold -20.50 dB (-22.5 to -12.5)" in lines
-    assert "compressor ratio 2.5 (2.5 to 14)" in lines
-    assert "compressor attack 4.00 ms (1.6 to 40)" in lines
-    assert "compressor release 120.00 ms (36 to 300)" in lines
+    assert "compressor threshold -20.50 dB (-21.5 to -18.4)" in lines
+    assert "compressor ratio 2.5 (2 to 4.5)" in lines
+    assert "compressor attack 4.00 ms (3.2 to 13.6)" in lines
+    assert "compressor release 120.00 ms (54 to 144)" in lines
 
 
 def test_the_spreadsheet_has_the_same_settings(report: FileAnalysis) -> None:
