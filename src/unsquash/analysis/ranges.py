@@ -36,8 +36,8 @@ def likely_ranges(params: CompressorParams) -> dict[str, tuple[float, float]]:
     """Return between what each of `settings_of` probably was."""
     settings = settings_of(params)
     low_db, high_db = (min(0.0, settings["threshold_db"] + offset) for offset in LIKELY_OFFSETS_DB)
-    factors = [settings["ratio"] * factor for factor in LIKELY_RATIO_FACTORS]
-    least, most = (min(GREATEST_RATIO, max(1.0, ratio)) for ratio in factors)
+    ratios = [settings["ratio"] * factor for factor in LIKELY_RATIO_FACTORS]
+    least, most = (min(GREATEST_RATIO, max(1.0, ratio)) for ratio in ratios)
     ranges = {"threshold_db": (low_db, high_db), "ratio": (least, most)}
     for name, factors in (("attack_ms", LIKELY_ATTACK_FACTORS), ("release_ms", LIKELY_RELEASE_FACTORS)):
         ranges[name] = (settings[name] * factors[0], settings[name] * factors[1])
