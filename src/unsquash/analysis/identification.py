@@ -30,8 +30,9 @@ from unsquash.nets.profile import ProfileNet
 SEARCHED_FROM = 5.0
 """Evidence from which on compressors are looked for beyond the known ones."""
 
-KNOWN_LOG_ODDS = -4.6
-"""Before looking: of a hundred compressors, one is of a known set. Others are often much like one that is."""
+PUBLISHED_LOG_ODDS = -4.6
+"""Before looking: of a hundred compressors, one is of a published set, whose names have a slash. Others are
+often much like one that is. Who names a set of their own has reason to."""
 
 KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.8, 0.96
 """From here on a known compressor is taken for granted, at its own level or with the level changed since."""
@@ -190,7 +191,7 @@ def identify(
         found = search_settings(
             few, all_of_them, peak_dbfs(listeners), np.random.default_rng(seed), least=enough
         )
-    rarity = KNOWN_LOG_ODDS if found else 0.0
+    rarity = PUBLISHED_LOG_ODDS if found and any("/" in name for name in known) else 0.0
     evidence = (named.evidence + rarity, found.evidence if found else -np.inf)
     shares = softmax(np.array([0.0, *(log_odds_of(one, len(listeners)) for one in evidence)]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])
