@@ -119,6 +119,15 @@ def test_what_was_searched_for_leaves_the_list(oracle: type[Oracle]) -> None:
     assert identify(heard_by(oracle), {}).profiles == {}
 
 
+def test_who_names_a_set_of_their_own_has_reason_to(oracle: type[Oracle]) -> None:
+    oracle.sharpness = 40.0
+    oracle.truth = KNOWN["thirty/21"]
+    own = {name.replace("/", " "): params for name, params in KNOWN.items()}
+    published, mine = (identify(heard_by(oracle), known) for known in (KNOWN, own))
+    assert mine.known > published.known
+    assert mine.squashed > 0.99
+
+
 def test_nothing_done_is_no_compressor(oracle: type[Oracle]) -> None:
     oracle.truth = NOTHING
     found = identify(heard_by(oracle), KNOWN)

@@ -19,6 +19,7 @@ from unsquash.analysis.listening import (
 from unsquash.analysis.noise import NoiseLevels
 from unsquash.analysis.space import NOTHING
 from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet, ProfileNetConfig
 from unsquash.nets.scoring import BATCH, EncodedExcerpt
 from unsquash.parallel import LIMIT
@@ -83,6 +84,28 @@ def test_threads_change_nothing(net: ProfileNet, lead_samples: int) -> None:
     assert np.array_equal(listener.log_ratios(many, at_once=3), alone)
     few = listener.log_ratios(CANDIDATES)
     np.testing.assert_allclose(alone.reshape(-1, len(few)), np.tile(few, (2 * BATCH, 1)), atol=1e-4)
+
+
+def test_nobody_may_be_asked_of(net: ProfileNet) -> None:
+    assert Listener(an_excerpt(0), net).log_ratios([]).shape == (0,)
+
+
+def test_who_is_far_behind_by_the_noise_is_not_asked_of(
+    net: ProfileNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NoiseLevels, "log_ratios", lambda *_: np.array([100.0, 0.0]))
+    asked = []
+    scores = EncodedExcerpt.scores
+
+    def counted(self: EncodedExcerpt, curves_db: Float32Array, **how: int) -> Float64Array:
+        asked.append(len(curves_db))
+        return scores(self, curves_db, **how)
+
+    monkeypatch.setattr(EncodedExcerpt, "scores", counted)
+    excerpt = an_excerpt(44_100)
+    near, far = Listener(excerpt, net).log_ratios(CANDIDATES)
+    assert asked == [2]  # nothing done, and the one that is near
+    assert near - far >= 100.0
 
 
 def test_threads_are_divided_among_excerpts(monkeypatch: pytest.MonkeyPatch) -> None:

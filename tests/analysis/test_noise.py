@@ -79,7 +79,7 @@ def test_a_constant_gain_and_what_channels_are_called_change_nothing(music: Floa
     level = stepped_level(np.abs(squashed).max(axis=0))
     curves = candidate_curves_db(level, [TRUTH, *OTHERS], from_rest=True)
     once = NoiseLevels(squashed).log_ratios([TRUTH, *OTHERS], curves)
-    for same in (0.25 * squashed, -squashed, squashed[::-1]):
+    for same in (0.25 * squashed, 1e-6 * squashed, -squashed, squashed[::-1]):
         np.testing.assert_allclose(
             NoiseLevels(np.ascontiguousarray(same)).log_ratios([TRUTH, *OTHERS], curves), once, atol=0.1
         )

@@ -101,10 +101,12 @@ class Listener:
     ) -> Float64Array:
         noise = self._noise.log_ratios(candidates, curves_db)
         near = noise >= noise.max(initial=0.0) - BEHIND
-        asked_db = np.concatenate([np.zeros_like(curves_db[:1]), curves_db[near]])
+        nothing_db = np.zeros((1, curves_db.shape[1]), dtype=np.float32)
+        asked_db = np.concatenate([nothing_db, curves_db[near]])
         scores = self._encoded.scores(asked_db, state_known=state_known, at_once=at_once)
-        music = np.full(len(candidates), (scores - scores[0]).min())
-        music[near] = scores[1:] - scores[0]
+        scores -= scores[0]
+        music = np.full(len(candidates), scores.min())
+        music[near] = scores[1:]
         return np.asarray(music + noise)
 
 

@@ -3,7 +3,8 @@
 A recording's hiss, or the rounding noise of the 16 bits it once had, has the same level from its beginning to
 its end. A compressor moves it by its gain. So the right candidate is the one whose gain, taken back, leaves
 some band of frequencies even: usually one above the music, by more than any network could tell from the music
-itself. Where no band is even for any candidate, or one is even already, nothing is said.
+itself. Where no band is even for any candidate, hardly anything is said; where one is even already, that
+speaks against all of them, but only a little, as that noise may have come later.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ LEAST_EXCESS = 1.1
 """Of noise over what rounding added since, for there to be anything else in it."""
 
 LEAST_DB = -165.0
-"""Below it there are only errors of arithmetic."""
+"""Under the excerpt's peak; below it there are only errors of arithmetic."""
 
 LEAST_VARIATION_DB, MOST_VARIATION_DB = 0.5, 1.6
 """Between neighbouring levels of what may be noise, as a standard deviation of each."""
@@ -68,7 +69,7 @@ class NoiseLevels:
         levels_db = band_levels_db(samples)
         steps_db = np.median(np.abs(np.diff(levels_db, axis=1)), axis=1)
         variation_db = 1.4826 / np.sqrt(2.0) * steps_db
-        heard = np.median(levels_db, axis=1) > LEAST_DB
+        heard = np.median(levels_db, axis=1) > LEAST_DB + 20.0 * np.log10(np.abs(samples).max())
         noisy = (variation_db > LEAST_VARIATION_DB) & (variation_db < MOST_VARIATION_DB)
         levels_db = levels_db[heard & noisy]
         dithers = DITHERS if rounding_power else (0.0,)
