@@ -28,7 +28,7 @@ class Oracle:
     """A listener that knows the truth: a candidate scores worse the farther its settings are."""
 
     truth: CompressorParams = NOTHING
-    sharpness = 400.0
+    sharpness, best = 400.0, 20.0
 
     def __init__(self, excerpt: Excerpt) -> None:
         self.excerpt = excerpt
@@ -39,9 +39,9 @@ class Oracle:
         here = place_of(self.truth)
         places = np.array([place_of(candidate) for candidate in candidates])
         unsmoothed = np.array([candidate.smoothing == "none" for candidate in candidates])
-        return 20.0 - self.sharpness * np.square(places - here).sum(axis=1) - 50.0 * unsmoothed
+        return self.best - self.sharpness * np.square(places - here).sum(axis=1) - 50.0 * unsmoothed
 
-    def noise_log_ratios(self, candidates: Sequence[CompressorParams]) -> np.ndarray:
+    def noise_log_ratios(self, candidates: Sequence[CompressorParams], *, at_once: int) -> np.ndarray:
         return np.zeros(len(candidates))
 
 
@@ -74,7 +74,6 @@ def test_a_known_compressor_is_named_whatever_the_level(oracle: type[Oracle], of
 
 
 def test_an_unknown_one_is_searched_for(oracle: type[Oracle]) -> None:
-    oracle.sharpness = 40.0
     oracle.truth = compressor_at(np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3]), smoothed=True)
     found = identify(heard_by(oracle), KNOWN)
     assert found.profile is None
@@ -205,8 +204,27 @@ def test_others_were_looked_for_or_not(oracle: type[Oracle]) -> None:
     assert identify(heard_by(oracle), KNOWN).other is not None
     assert identify(heard_by(oracle), KNOWN, search=False).other is None
     oracle.truth = NOTHING
-    assert identify(heard_by(oracle), KNOWN).other is None
-    assert identify(heard_by(oracle), KNOWN, least=-np.inf).other is not None
+    assert identify(heard_by(oracle), KNOWN, thoroughly=False).other is None
+    assert identify(heard_by(oracle), KNOWN).other is not None
+
+
+def test_a_known_one_that_could_be_taken_for_granted_must_stand_against_others(oracle: type[Oracle]) -> None:
+    oracle.truth = compressor_at(np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3]), smoothed=True)
+    oracle.sharpness, oracle.best = 40.0, 60.0
+    found = identify(heard_by(oracle), KNOWN, thoroughly=False)
+    assert found.other is not None
+    assert not found.is_sure
+
+
+def test_of_known_ones_that_do_the_same_the_one_whose_level_changed_less_is_named(
+    oracle: type[Oracle],
+) -> None:
+    oracle.sharpness, oracle.truth = 1e5, replace(KNOWN["thirty/21"], threshold_db=-33.0)
+    alike = {f"mine {level}": replace(KNOWN["thirty/21"], threshold_db=float(level)) for level in (-49, -35)}
+    found = identify(heard_by(oracle), alike, search=False)
+    assert found.profile == "mine -35"
+    assert found.offset_db == pytest.approx(2.0, abs=0.05)
+    assert found.profiles["mine -35"] > 3.0 * found.profiles["mine -49"] > 0.0
 
 
 @pytest.mark.parametrize(

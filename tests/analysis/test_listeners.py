@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,8 @@ def ratios(excerpt: Excerpt, net: ProfileNet, *, from_rest: bool, state_known: b
     level = stepped_level(np.abs(excerpt.samples).max(axis=0))
     curves = candidate_curves_db(level, [NOTHING, *CANDIDATES], from_rest=from_rest, lead=excerpt.lead)
     scores = EncodedExcerpt(excerpt.samples, net).scores(curves, state_known=state_known)
-    return scores[1:] - scores[0] + NoiseLevels(excerpt.samples).log_ratios(CANDIDATES, curves[1:])
+    known_s = math.inf if from_rest else excerpt.lead_s
+    return scores[1:] - scores[0] + NoiseLevels(excerpt.samples).log_ratios(CANDIDATES, curves[1:], known_s)
 
 
 def test_a_later_excerpt_begins_in_the_state_that_its_lead_leads_to(net: ProfileNet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -61,8 +62,10 @@ def heard(squashed: Float64Array, rounding: float = 0.0) -> dict[str, Float64Arr
     noise = NoiseLevels(squashed, rounding)
     candidates = [TRUTH, *OTHERS]
     return {
-        "rested": noise.log_ratios(candidates, candidate_curves_db(level, candidates, from_rest=True)),
-        "guessed": noise.log_ratios(candidates, candidate_curves_db(level, candidates, from_rest=False)),
+        "rested": noise.log_ratios(
+            candidates, candidate_curves_db(level, candidates, from_rest=True), math.inf
+        ),
+        "guessed": noise.log_ratios(candidates, candidate_curves_db(level, candidates, from_rest=False), 0.0),
     }
 
 
@@ -74,14 +77,33 @@ def test_the_compressor_that_makes_noise_even_is_told_from_others_much_like_it(m
         assert (ratios[0] - ratios[1:]).min() > 2.0
 
 
+def test_the_less_is_known_of_the_state_the_more_a_wrong_one_is_forgiven(music: Float64Array) -> None:
+    slow = dataclasses.replace(TRUTH, release_ms=1500.0)
+    squashed = compress(rounded(music), CURVE_RATE, slow).samples
+    curves = candidate_curves_db(stepped_level(np.abs(squashed).max(axis=0)), [slow], from_rest=True)
+    times_s = np.arange(curves.shape[1]) * FRAME_SAMPLES / CURVE_RATE
+    wrong = curves - (4.0 * np.exp(-times_s * 2200.0 / (slow.ratio * slow.release_ms))).astype(np.float32)
+    noise = NoiseLevels(squashed)
+    known_s = (0.0, 3.0, 12.0, math.inf)
+    right, forgiven = (
+        np.array([noise.log_ratios([slow], some, known)[0] for known in known_s]) for some in (curves, wrong)
+    )
+    assert np.ptp(right) < 1.0
+    assert (np.diff(forgiven) < 0.1).all()
+    assert right[0] - forgiven[0] < 3.0
+    assert right[3] - forgiven[3] > 10.0
+
+
 def test_a_constant_gain_and_what_channels_are_called_change_nothing(music: Float64Array) -> None:
     squashed = compress(rounded(music), CURVE_RATE, TRUTH).samples
     level = stepped_level(np.abs(squashed).max(axis=0))
     curves = candidate_curves_db(level, [TRUTH, *OTHERS], from_rest=True)
-    once = NoiseLevels(squashed).log_ratios([TRUTH, *OTHERS], curves)
+    once = NoiseLevels(squashed).log_ratios([TRUTH, *OTHERS], curves, math.inf)
     for same in (0.25 * squashed, 1e-6 * squashed, -squashed, squashed[::-1]):
         np.testing.assert_allclose(
-            NoiseLevels(np.ascontiguousarray(same)).log_ratios([TRUTH, *OTHERS], curves), once, atol=0.1
+            NoiseLevels(np.ascontiguousarray(same)).log_ratios([TRUTH, *OTHERS], curves, math.inf),
+            once,
+            atol=0.1,
         )
 
 
@@ -109,7 +131,7 @@ def test_noise_of_a_second_rounding_is_told_from_the_first(music: Float64Array) 
         dataclasses.replace(moved, threshold_db=-20.0),
     ]
     curves = candidate_curves_db(level, candidates, from_rest=True)
-    known = NoiseLevels(released, rounding_power(released)).log_ratios(candidates, curves)
+    known = NoiseLevels(released, rounding_power(released)).log_ratios(candidates, curves, math.inf)
     assert known.argmax() == 0
     assert known[0] > 5.0
 
@@ -134,12 +156,14 @@ def test_a_band_shows_its_share_of_white_noise() -> None:
 def test_the_kernel_finds_constant_and_transient_and_forgets_what_is_far_off() -> None:
     rng = np.random.default_rng(4)
     gains = (10.0 ** (rng.uniform(-1.0, 0.0, (1, 200)))).astype(np.float32)
-    transients = np.exp(-np.arange(200) / 40.0)[None].astype(np.float32)
-    levels_db = 10.0 * np.log10(gains) - 80.0 + 6.0 * transients
+    transients = 3.0 * np.exp(-np.arange(200) / 40.0)[None].astype(np.float32)
+    levels_db = 10.0 * np.log10(gains) - 80.0 + 2.0 * transients
     levels_db[:, ::10] += 30.0
     none, all_later = np.zeros(1, np.float32), np.full(1, -1.0, np.float32)
     explained = evenness(levels_db.astype(np.float32), none, gains, transients, 0.9, 4.0)
     assert explained[0, 0] == pytest.approx(180 * 4.0, rel=0.01)
+    at_rest = evenness(levels_db.astype(np.float32), none, gains, 0.0 * transients, 0.9, 4.0)
+    assert at_rest[0, 0] < 0.9 * explained[0, 0]
     unexplained = evenness(levels_db.astype(np.float32), all_later, gains, transients, 0.9, 4.0)
     assert unexplained[0, 0] < 0.7 * explained[0, 0]
     added_db = 10.0 * np.log10(gains + 0.5)

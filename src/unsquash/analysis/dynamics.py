@@ -109,7 +109,8 @@ class Survey:
     @property
     def may_be_compressed(self) -> bool:
         """Whether the file is compressed if all else speaks for it."""
-        return not self.looks_limited and self.dynamics(MOST_SUPPORT).verdict == "compressed"
+        most = self.dynamics(MOST_SUPPORT, NOTICEABLE_DEVIATION_DB)
+        return not self.looks_limited and most.verdict == "compressed"
 
     def dynamics(self, compressor_log_odds: float = 0.0, compressor_db: float = 0.0) -> Dynamics:
         """Call a file squashed only when that is sure and the gain moved enough to be worth moving back.

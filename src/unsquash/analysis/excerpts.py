@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unsquash.analysis.candidates import CURVE_RATE, LEAD_S, stepped_level
+from unsquash.analysis.candidates import CURVE_RATE, LEAD_S, STEP_SAMPLES, stepped_level
 from unsquash.audio import AudioSource
 from unsquash.nets.gain import QUANTUM_SAMPLES
 from unsquash.nets.profile import EXCERPT_SAMPLES
@@ -31,6 +31,11 @@ class Excerpt:
 
     rounding_power: float = 0.0
     """Variance of the error that was made when the samples were last rounded; 0 if they were not."""
+
+    @property
+    def lead_s(self) -> float:
+        """How much is known of what came before."""
+        return float(self.lead.size * STEP_SAMPLES / CURVE_RATE)
 
     @property
     def is_first(self) -> bool:

@@ -3,8 +3,8 @@
 The profile network gives, for any compressor, the logarithm of how much more likely the recording is if that
 compressor made it than if nothing was done. What is known of several excerpts is added. The known compressors
 are asked at the recording's own level and, because its level may have been changed since, at others; the rest
-of the space of settings is searched by a population that narrows (the cross-entropy method) and then weighed,
-so that every hypothesis has a probability.
+of the space of settings is searched by a population that evolves, and then weighed, so that every hypothesis
+has a probability.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ from unsquash.dsp.inverse import invert
 from unsquash.errors import InversionError
 from unsquash.nets.profile import ProfileNet
 
-SEARCHED_FROM = 5.0
-"""Evidence from which on compressors are looked for beyond the known ones."""
-
 PUBLISHED_LOG_ODDS = -4.6
 """Before looking: of a hundred compressors, one is of a published set, whose names have a slash. Others are
 often much like one that is. Who names a set of their own has reason to."""
 
 KNOWN_PROBABILITY, MOVED_PROBABILITY = 0.8, 0.96
 """From here on a known compressor is taken for granted, at its own level or with the level changed since."""
+
+SURE_LOG_ODDS = math.log(KNOWN_PROBABILITY / (1.0 - KNOWN_PROBABILITY))
 
 BEYOND_DOUBT = 0.9
 """The same where several excerpts were heard, which should leave less doubt, or neither music nor speech."""
@@ -140,11 +139,11 @@ def seek(
         source: the recording.
         listeners: to excerpts of it.
         known: settings by name.
-        thoroughly: also beyond the known ones where these excerpts alone speak for none.
+        thoroughly: also beyond the known ones where none of those could be taken for granted anyway.
     """
     if not listeners or not (known or thoroughly):
         return None
-    return tried(source, identify(listeners, known, least=-np.inf if thoroughly else SEARCHED_FROM))
+    return tried(source, identify(listeners, known, thoroughly=thoroughly))
 
 
 def tried(source: AudioSource, found: Identification) -> Identification:
@@ -171,7 +170,7 @@ def identify(
     known: Mapping[str, CompressorParams],
     *,
     search: bool = True,
-    least: float = SEARCHED_FROM,
+    thoroughly: bool = True,
     seed: int = 0,
 ) -> Identification:
     """Weigh all known compressors, and with `search` all others, against each other and against nothing.
@@ -180,18 +179,16 @@ def identify(
         listeners: to excerpts of one recording, at least one.
         known: settings by name, for a recording whose level was not changed since.
         search: whether to look beyond the known ones.
-        least: evidence from which on that is worth it, where there are known ones.
+        thoroughly: even where none of those could be taken for granted if there were no others.
         seed: of the search.
     """
     few, all_of_them = quick(listeners), pooled(listeners)
     named = score_known(known, few, all_of_them)
-    found = None
-    if search:
-        enough = least if known and named.evidence < least else -np.inf
-        found = search_settings(
-            few, all_of_them, peak_dbfs(listeners), np.random.default_rng(seed), least=enough
-        )
-    rarity = PUBLISHED_LOG_ODDS if found and any("/" in name for name in known) else 0.0
+    published = any("/" in name for name in known)
+    found, rarity = None, PUBLISHED_LOG_ODDS if search and published else 0.0
+    alone = log_odds_of(named.evidence + rarity, len(listeners))
+    if search and (thoroughly or alone >= SURE_LOG_ODDS):
+        found = search_settings(few, all_of_them, peak_dbfs(listeners), np.random.default_rng(seed))
     evidence = (named.evidence + rarity, found.evidence if found else -np.inf)
     shares = softmax(np.array([0.0, *(log_odds_of(one, len(listeners)) for one in evidence)]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])

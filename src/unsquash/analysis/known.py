@@ -1,7 +1,7 @@
 """Known compressors scored: as they are, and for a recording whose level was changed since.
 
 The score of an offset is as narrow as what is heard is precise, so the better ones are looked at more and
-more closely.
+more closely. Some known compressors do the same at different levels: then the smaller change is likelier.
 """
 
 from __future__ import annotations
@@ -13,18 +13,25 @@ import numpy as np
 
 from unsquash.analysis.searching import Scorer, shifted, softmax
 from unsquash.dsp.compressor import CompressorParams
+from unsquash.units import Float64Array
 
 OFFSETS_DB = tuple(float(offset) for offset in range(-24, 43, 3))
-NEARER_DB, LEADING = (1.5, 0.75), 16
-"""Steps between them, for so many known compressors, before more than a little is listened to."""
+NEARER_DB = ((1.5, 2), (0.75, 1))
+"""Steps between them, for so many offsets of each, before more than a little is listened to."""
 
 CLOSER_OFFSETS_DB = (
     (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0),
     (-0.4, -0.3, -0.2, -0.1, 0.1, 0.2, 0.3, 0.4),
     (-0.08, -0.06, -0.04, -0.02, 0.02, 0.04, 0.06, 0.08),
 )
-UNCHANGED_SHARE = 0.8
+UNCHANGED_SHARE = 0.5
 """How probable it is, before looking, that the level was not changed since."""
+
+USUAL_OFFSET_DB, CELL_DB = 8.0, 3.0
+"""Mean size of the changes there are; and the most that one of those looked at stands for."""
+
+STAYED = 1.5
+"""An unchanged level is named if another one explains hardly more than this, as a logarithm."""
 
 KEPT, KEPT_CLOSELY = 36, (6, 4, 2)
 
@@ -62,25 +69,34 @@ def score_known(known: Mapping[str, CompressorParams], few: Scorer, all_of_them:
         return dict(zip(possible, map(float, scores), strict=True))
 
     rough = scored(wanted, few)
-    for step_db in NEARER_DB:
-        ahead = _best_of_each(rough, 1)[:LEADING]
+    for step_db, count in NEARER_DB:
+        ahead = _best_of_each(rough, count)
         rough |= scored([(name, at + step) for name, at in ahead for step in (-step_db, step_db)], few)
     scores = scored([*_best_of_each(rough, 2)[:KEPT], *((name, 0.0) for name in known)], all_of_them)
     for kept, offsets_db in zip(KEPT_CLOSELY, CLOSER_OFFSETS_DB, strict=True):
         ahead = _best_of_each(scores, 1)[:kept]
         scores |= scored([(name, at + offset) for name, at in ahead for offset in offsets_db], all_of_them)
-    prior = {True: np.log(UNCHANGED_SHARE), False: np.log((1.0 - UNCHANGED_SHARE) / (len(OFFSETS_DB) - 1))}
-    by_name: dict[str, float] = dict.fromkeys(known, -np.inf)
+    by_name: dict[str, float] = {}
     best: dict[str, tuple[float, CompressorParams]] = {}
-    top: dict[str, float] = {}
-    for (name, offset), score in scores.items():
-        weight = score + prior[offset == 0.0]
-        by_name[name] = float(np.logaddexp(by_name[name], weight))
-        if weight > top.get(name, -np.inf):
-            top[name] = weight
-            best[name] = (offset, shifted(known[name], offset))
+    for name in known:
+        asked = sorted((offset, score) for (other, offset), score in scores.items() if other == name)
+        tried_db = np.array([offset for offset, _ in asked])
+        by_name[name] = _evidence(tried_db, np.array([score for _, score in asked]))
+        at, _ = max(asked, key=lambda one: one[1] + STAYED * (one[0] == 0.0))
+        best[name] = (at, shifted(known[name], at))
     evidence = float(np.logaddexp.reduce(list(by_name.values())) - np.log(len(known)))
     return Known(evidence=evidence, by_name=by_name, best=best)
+
+
+def _evidence(offsets_db: Float64Array, scores: Float64Array) -> float:
+    """Weigh the offsets of one known compressor, ascending: how probable each is, what it stands for."""
+    gaps_db = np.minimum(np.diff(offsets_db, prepend=-np.inf, append=np.inf), CELL_DB)
+    widths_db = 0.5 * (gaps_db[:-1] + gaps_db[1:])
+    density = (
+        (1.0 - UNCHANGED_SHARE) / (2.0 * USUAL_OFFSET_DB) * np.exp(-np.abs(offsets_db) / USUAL_OFFSET_DB)
+    )
+    shares = widths_db * density + UNCHANGED_SHARE * (offsets_db == 0.0)
+    return float(np.logaddexp.reduce(scores + np.log(shares)))
 
 
 def _best_of_each(scores: Mapping[tuple[str, float], float], count: int) -> list[tuple[str, float]]:

@@ -44,6 +44,9 @@ AFTERWARDS = 0.01
 DITHERS = (1.0, 3.0)
 """Power of what rounding adds, as a multiple of that of rounding alone: without dither, with triangular."""
 
+STATE_ERROR_DB = 3.0
+"""Of a gain, where nothing is known of the state in which a compressor begins."""
+
 LEAST_EXCESS = 1.1
 """Of noise over what rounding added since, for there to be anything else in it."""
 
@@ -78,24 +81,29 @@ class NoiseLevels:
         added = [_share_added(power, dither * rounding_power * BIN_SHARE) for dither in dithers]
         self._added = np.concatenate(added).astype(np.float32)
 
-    def log_ratios(self, candidates: Sequence[CompressorParams], curves_db: Float32Array) -> Float64Array:
+    def log_ratios(
+        self, candidates: Sequence[CompressorParams], curves_db: Float32Array, known_s: float
+    ) -> Float64Array:
         """Return ln p(noise | candidate) / p(noise | nothing done).
 
         Args:
             candidates: compressors.
             curves_db: their gains per frame, right but for the state in which they began.
+            known_s: how long before the excerpt that was; infinite where they were at rest where it begins.
 
         Shape:
             curves_db: `(K, n)`; result: `(K,)`.
         """
-        likely = TRUST * self._evenness(candidates, curves_db)
+        likely = TRUST * self._evenness(candidates, curves_db, known_s)
         if not likely.size:
             return np.zeros(len(candidates))
         moved = np.logaddexp.reduce(likely.astype(np.float64), axis=1)
         ratios = moved[1:] - moved[0] + np.log1p(-AFTERWARDS)
         return np.asarray(np.logaddexp(ratios, np.log(AFTERWARDS)))
 
-    def _evenness(self, candidates: Sequence[CompressorParams], curves_db: Float32Array) -> Float32Array:
+    def _evenness(
+        self, candidates: Sequence[CompressorParams], curves_db: Float32Array, known_s: float
+    ) -> Float32Array:
         """Return how even the bands become without any gain (first) and by taking back each candidate's."""
         length = min(self._levels_db.shape[1], curves_db.shape[1] // POOLED_FRAMES)
         if not self._levels_db.shape[0] or not length:
@@ -104,8 +112,9 @@ class NoiseLevels:
         gains[1:] = _pooled_power(curves_db)[:, :length]
         gains /= np.median(gains, axis=1, keepdims=True)
         times_s = np.arange(length) * (POOLED_FRAMES * FRAME_SAMPLES / CURVE_RATE)
-        settling_s = np.array([1.0, *map(_settling_s, candidates)])
-        transients = np.exp(-times_s / settling_s[:, None]).astype(np.float32)
+        settling_s = np.array([*map(_settling_s, candidates)])
+        transients = np.zeros_like(gains)
+        transients[1:] = STATE_ERROR_DB * np.exp(-(times_s + known_s) / settling_s[:, None])
         levels_db = np.ascontiguousarray(self._levels_db[:, :length])
         return evenness(levels_db, self._added, gains, transients, SIGMA_DB, LIMIT)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import Bounds, differential_evolution
 
 from unsquash.analysis.space import LOWEST, compressor_at
 from unsquash.dsp.compressor import RANGES, CompressorParams
@@ -60,6 +59,7 @@ class _Population:
 
     def evolved(self, scorer: Scorer, generations: int, rng: np.random.Generator) -> _Population:
         """Let the best of them evolve until they are settled, or for so many generations."""
+        from scipy.optimize import Bounds, differential_evolution  # takes most of a second
 
         def loss(columns: Float64Array, /) -> Any:  # an array, as `vectorized` wants it
             return np.asarray(-scorer(self.settings(columns.T)))
@@ -104,9 +104,7 @@ def search(
     all_of_them: Scorer,
     peak_dbfs: float,
     rng: np.random.Generator,
-    *,
-    least: float,
-) -> Found | None:
+) -> Found:
     """Let compressors with and without gain smoothing evolve, and weigh what they come to.
 
     Args:
@@ -114,7 +112,6 @@ def search(
         all_of_them: the true one.
         peak_dbfs: of the recording.
         rng: draws the candidates.
-        least: score below which the first population shows that there is nothing to be found.
     """
     populations = []
     for smoothed in (True, False):
@@ -123,10 +120,7 @@ def search(
             smoothed=smoothed, peak_dbfs=peak_dbfs, places=places, scores=np.zeros(len(places))
         )
         first = dataclasses.replace(first, scores=few(first.settings(places)))
-        if first.scores.max() >= least:
-            populations.append(first.evolved(few, ROUGH_GENERATIONS, rng))
-    if not populations:
-        return None
+        populations.append(first.evolved(few, ROUGH_GENERATIONS, rng))
     ahead = max(float(population.scores.max()) for population in populations)
     found = [
         population.evolved(all_of_them, GENERATIONS, rng).weighed(all_of_them, rng)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from unsquash.dsp.jit import compiled
+from unsquash.dsp.jit import contracted
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -30,7 +30,7 @@ _E1, _E2, _E3, _E4, _E5 = (
 )
 
 
-@compiled
+@contracted
 def log_gain_curves(
     level: Float32Array,
     hop: int,

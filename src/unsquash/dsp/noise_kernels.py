@@ -9,7 +9,6 @@ from unsquash.dsp.jit import compiled
 
 _ROUNDS = 5
 _WIDE = np.float32(4.0)
-_RIDGE = np.float32(1e-3)
 
 
 @compiled
@@ -21,17 +20,18 @@ def evenness(
     sigma_db: float,
     limit: float,
 ) -> Float32Array:
-    """Return how well moved noise, and noise added since, explain levels: Σ max(0, limit − r²/2σ²).
+    """Return how well moved noise, and noise added since, explain levels: Σ max(0, limit − r²/2σ²) − a²/2.
 
-    What is farther off than `limit` allows tells nothing: it is not noise. The level of the noise and a
-    transient are the least squares of what is near, found by turns, from the median on.
+    What is farther off than `limit` allows tells nothing: it is not noise. The level of the noise and the
+    multiple a of a transient, which is around 0 with a standard deviation of 1, are the least squares of what
+    is near, found by turns, from the median on.
 
     Args:
         levels_db: of bands, over time.
         added: for each band, the power of the noise added since as a share of that of the moved noise; < 0
             where all of it was added since, so that no gain moved it.
         gains: of candidates, as factors of power, around 1.
-        transients: of each candidate, how an error of its first gain dies away.
+        transients: of each candidate, in dB, how an error of its first gain of the usual size dies away.
         sigma_db: how much the level of even noise varies.
         limit: beyond which a level tells nothing, half a squared number of σ.
 
@@ -41,7 +41,7 @@ def evenness(
     bands, length = levels_db.shape
     count = gains.shape[0]
     result = np.empty((count, bands), np.float32)
-    scale = np.float32(0.5 / sigma_db**2)
+    scale, variance = np.float32(0.5 / sigma_db**2), np.float32(sigma_db**2)
     most = np.float32(limit)
     rest, shape = np.empty(length, np.float32), np.empty(length, np.float32)
     for k in range(count):
@@ -66,10 +66,10 @@ def evenness(
                     r += w * rest[i]
                     tt += w * shape[i] * shape[i]
                     tr += w * shape[i] * rest[i]
-                slope = (tr - t * r / n) / (tt - t * t / n + _RIDGE * length)
+                slope = (tr - t * r / n) / (tt - t * t / n + variance)
                 constant = (r - slope * t) / n
                 near = most
-            total = np.float32(0.0)
+            total = np.float32(-0.5) * slope * slope
             for i in range(length):
                 d = rest[i] - constant - slope * shape[i]
                 total += max(np.float32(0.0), most - d * d * scale)

@@ -31,7 +31,7 @@ class HybridEngine:
 
     Args:
         params: of the compressor.
-        share: weight of its inverse, 0…1; the estimate has the rest.
+        share: weight of its inverse, 0…1; the estimate has the rest and, where there is none, is not made.
         least_db: its reduction where it does little, which is not given back.
         neural: the network's engine, one without memory; its grid is used.
         sample_rate: Hz.
@@ -75,10 +75,10 @@ class HybridEngine:
         end = state.lead + self.grid.core_samples
         step = min(max(0, end - self.grid.context_samples), samples.shape[1])
         with ThreadPoolExecutor(1) as pool:
-            estimate = pool.submit(self._neural.gain_db, samples, None)
+            estimate = pool.submit(self._neural.gain_db, samples, None) if self._share < 1.0 else None
             before = self._inverted(samples[:, :step], state.compressor, state.position)
             after = self._inverted(samples[:, step:], before.state, state.position + step)
-            estimated_db, _ = estimate.result()
+            estimated_db = np.zeros(1) if estimate is None else estimate.result()[0]
         exact_db = np.concatenate([before.gain_db, after.gain_db], axis=1)
         following = Progress(position=state.position + step, lead=end - step, compressor=before.state)
         compressor_db = self._share * (exact_db - self._least_db)

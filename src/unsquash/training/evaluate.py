@@ -110,16 +110,17 @@ def score_cases(work: Path, delimiter_db: dict[str, float], net: GainNet) -> Ite
             method=plan.method,
             agreement=0.0 if fit is None else fit.agreement,
             squashed_probability=1.0 - sure if dynamics.verdict == "none" else sure,
-            before_db=_capped_si_sdr_db(original, squashed),
-            neural_db=_capped_si_sdr_db(original, neural.T),
-            auto_db=_capped_si_sdr_db(original, auto.T),
+            before_db=capped_si_sdr_db(original, squashed),
+            neural_db=capped_si_sdr_db(original, neural.T),
+            auto_db=capped_si_sdr_db(original, auto.T),
             delimiter_db=delimiter_db[name],
             crest_error_before_db=_crest_db(squashed) - _crest_db(original),
             crest_error_auto_db=_crest_db(auto) - _crest_db(original),
         )
 
 
-def _capped_si_sdr_db(original: Float64Array, estimate: Float64Array) -> float:
+def capped_si_sdr_db(original: Float64Array, estimate: Float64Array) -> float:
+    """Return the SI-SDR in dB, up to `CAP_DB`; any shape, the same for both."""
     value = si_sdr_db(original, estimate)
     return CAP_DB if value is None else min(CAP_DB, value)
 
