@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, candidate_curves_db, stepped_level
+from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, LINKS, candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt
 from unsquash.analysis.fitting import Agreement, fit_compressor
 from unsquash.analysis.listening import Listener
@@ -43,7 +43,7 @@ class Ear:
     """Listens to an excerpt without a network."""
 
     def __init__(self, samples: Float64Array) -> None:
-        self.excerpt = Excerpt(samples=samples, lead=np.zeros(0))
+        self.excerpt = Excerpt(samples=samples, lead=np.zeros((len(LINKS), 0)))
         self._level = stepped_level(np.abs(samples).max(axis=0))
 
     def curves_db(self, candidates: Sequence[CompressorParams]) -> Float32Array:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unsquash.analysis.candidates import LEAD_S, STEP_SAMPLES, stepped_level
+from unsquash.analysis.candidates import LEAD_S, LINKS, STEP_SAMPLES, stepped_levels
 from unsquash.analysis.excerpts import EXCERPTS, Excerpt, read_excerpts
 from unsquash.analysis.identification import Identification, identify
 from unsquash.analysis.listening import Listener
@@ -56,7 +56,9 @@ def oracle() -> type[Oracle]:
 def heard_by(oracle: type[Oracle], scale: float = 1.0) -> list[Listener]:
     noise = np.random.default_rng(0).uniform(-1.0, 1.0, (1, 2560))
     noise[0, 0] = 1.0
-    return [oracle(Excerpt(samples=scale * noise, lead=noise[0, :k])) for k in range(2)]  # type: ignore[misc]
+    return [
+        oracle(Excerpt(samples=scale * noise, lead=np.tile(noise[:, :k], (len(LINKS), 1)))) for k in range(2)
+    ]  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("offset_db", [0.0, 6.0, -9.0, 4.5, -4.26])
@@ -156,10 +158,10 @@ def test_an_excerpt_comes_with_what_was_before_it() -> None:
     found = read_excerpts(ArraySource(samples, 44_100), Timebase.between(44_100, GainNetConfig()))
     starts = np.linspace(0, samples.shape[1] - EXCERPT_SAMPLES, EXCERPTS).astype(int)
     for start, excerpt in zip(starts, found, strict=True):
-        led = STEP_SAMPLES * excerpt.lead.size
+        led = STEP_SAMPLES * excerpt.lead.shape[1]
         assert min(start, LEAD_S * 44_100) - 1024 < led <= min(start, LEAD_S * 44_100)
-        before = np.abs(samples[:, start - led : start]).max(axis=0).astype(np.float64)
-        assert np.allclose(excerpt.lead, stepped_level(before), atol=1e-7)
+        before = samples[:, start - led : start].astype(np.float64)
+        assert np.allclose(excerpt.lead, stepped_levels(before), atol=1e-7)
         assert np.array_equal(excerpt.samples, samples[:, start : start + EXCERPT_SAMPLES])
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from unsquash.analysis.candidates import candidate_curves_db, stepped_level
+from unsquash.analysis.candidates import LINKS, candidate_curves_db, stepped_level, stepped_levels
 from unsquash.analysis.excerpts import Excerpt
 from unsquash.analysis.listening import (
     NOTHING_LOG_ODDS,
     TEMPER,
     Listener,
     added,
+    links_of,
     log_odds_of,
     threads_each,
 )
 from unsquash.analysis.noise import NoiseLevels
 from unsquash.analysis.space import NOTHING
-from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.compressor import CompressorParams, linked_level
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet, ProfileNetConfig
 from unsquash.nets.scoring import BATCH, EncodedExcerpt
@@ -42,14 +44,14 @@ def net() -> ProfileNet:
 def an_excerpt(lead_samples: int) -> Excerpt:
     rng = np.random.default_rng(2)
     samples = rng.uniform(-0.5, 0.5, (1, EXCERPT_SAMPLES)) * np.linspace(0.1, 1.0, EXCERPT_SAMPLES)
-    lead = np.abs(rng.uniform(-0.5, 0.5, lead_samples))
-    return Excerpt(samples=samples, lead=stepped_level(lead))
+    lead = rng.uniform(-0.5, 0.5, (1, lead_samples))
+    return Excerpt(samples=samples, lead=stepped_levels(lead))
 
 
 def ratios(excerpt: Excerpt, net: ProfileNet, *, from_rest: bool, state_known: bool) -> Float64Array:
     """Compare each candidate's score with that of a compressor that does nothing; add what the noise says."""
     level = stepped_level(np.abs(excerpt.samples).max(axis=0))
-    curves = candidate_curves_db(level, [NOTHING, *CANDIDATES], from_rest=from_rest, lead=excerpt.lead)
+    curves = candidate_curves_db(level, [NOTHING, *CANDIDATES], from_rest=from_rest, lead=excerpt.lead[0])
     scores = EncodedExcerpt(excerpt.samples, net).scores(curves, state_known=state_known)
     known_s = math.inf if from_rest else excerpt.lead_s
     return scores[1:] - scores[0] + NoiseLevels(excerpt.samples).log_ratios(CANDIDATES, curves[1:], known_s)
@@ -87,6 +89,29 @@ def test_threads_change_nothing(net: ProfileNet, lead_samples: int) -> None:
     assert np.array_equal(listener.log_ratios(many, at_once=3), alone)
     few = listener.log_ratios(CANDIDATES)
     np.testing.assert_allclose(alone.reshape(-1, len(few)), np.tile(few, (2 * BATCH, 1)), atol=1e-4)
+
+
+@pytest.mark.parametrize("lead_samples", [0, 44_100])
+def test_a_gain_follows_the_channels_as_its_link_says(net: ProfileNet, lead_samples: int) -> None:
+    rng = np.random.default_rng(3)
+    wide = rng.uniform(-0.5, 0.5, (2, EXCERPT_SAMPLES)) * [[1.0], [0.2]]
+    before = rng.uniform(-0.5, 0.5, (2, lead_samples))
+    listener = Listener(Excerpt(samples=wide, lead=stepped_levels(before)), net)
+    many = [dataclasses.replace(CANDIDATES[0], link=link) for link in ("mean", "max", "off", "rms") * 20]
+    curves_db = listener.curves_db(many)
+    for one, link in enumerate(("mean", "max", "max", "max")):
+        level, lead = (stepped_level(linked_level(some, link)[0]) for some in (wide, before))
+        alone = candidate_curves_db(level, [CANDIDATES[0]], from_rest=False, lead=lead)
+        np.testing.assert_allclose(curves_db[one::4], np.tile(alone, (20, 1)), atol=1e-4)
+    assert np.array_equal(listener.curves_db(many, at_once=3), curves_db)
+    assert np.abs(curves_db[0] - curves_db[1]).max() > 1.0
+    assert links_of([listener]) == LINKS
+
+
+def test_where_channels_are_alike_one_link_is_as_good_as_another(net: ProfileNet) -> None:
+    mono = an_excerpt(0)
+    both = Excerpt(samples=np.concatenate([mono.samples, -mono.samples]), lead=mono.lead)
+    assert links_of([Listener(one, net) for one in (mono, both)]) == LINKS[:1]
 
 
 def test_nobody_may_be_asked_of(net: ProfileNet) -> None:

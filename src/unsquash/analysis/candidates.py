@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unsquash.dsp.ballistics import smoothing_coefficient
-from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.compressor import CompressorParams, Link, linked_level
 from unsquash.dsp.curve_kernels import Float32Array, log_gain_curves
 from unsquash.units import Float64Array, FloatArray, db_to_linear
 
@@ -25,6 +25,9 @@ WARM_UP_FRAMES = 344
 LEAD_S = 12.0
 """So much of what came before an excerpt counts; the slowest have all but forgotten what was earlier."""
 
+LINKS: tuple[Link, ...] = ("max", "mean")
+"""What the gain of all channels may follow; a candidate with another link is seen as one with the first."""
+
 _DB_PER_NEPER = np.float32(20.0 / np.log(10.0))
 _LEAST_HALF_KNEE = 1e-4
 
@@ -38,6 +41,15 @@ def stepped_level(magnitude: Float64Array) -> Float64Array:
     steps = magnitude.size // STEP_SAMPLES
     squares = np.square(magnitude[magnitude.size - steps * STEP_SAMPLES :])
     return np.asarray(np.sqrt(squares.reshape(steps, STEP_SAMPLES).mean(axis=1)))
+
+
+def stepped_levels(samples: Float64Array) -> Float64Array:
+    """Return the level that each of `LINKS` follows, as from `stepped_level`.
+
+    Shape:
+        samples: `(C, T)` at `CURVE_RATE`; result: `(len(LINKS), T // STEP_SAMPLES)`.
+    """
+    return np.stack([stepped_level(linked_level(samples, link)[0]) for link in LINKS])
 
 
 def candidate_curves_db(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unsquash.analysis.candidates import CURVE_RATE, LEAD_S, STEP_SAMPLES, stepped_level
+from unsquash.analysis.candidates import CURVE_RATE, LEAD_S, STEP_SAMPLES, stepped_levels
 from unsquash.audio import AudioSource
 from unsquash.nets.gain import QUANTUM_SAMPLES
 from unsquash.nets.profile import EXCERPT_SAMPLES
@@ -22,12 +22,12 @@ class Excerpt:
     """Five seconds of a recording.
 
     Shape:
-        samples: `(C, EXCERPT_SAMPLES)` at the network's rate, full scale 1; lead: `(m,)`.
+        samples: `(C, EXCERPT_SAMPLES)` at the network's rate, full scale 1; lead: `(len(LINKS), m)`.
     """
 
     samples: Float64Array
     lead: Float64Array
-    """The level of what came before, up to `LEAD_S`; nothing at the beginning."""
+    """The levels of what came before, up to `LEAD_S`, as from `stepped_levels`; nothing at the beginning."""
 
     rounding_power: float = 0.0
     """Variance of the error that was made when the samples were last rounded; 0 if they were not."""
@@ -35,7 +35,7 @@ class Excerpt:
     @property
     def lead_s(self) -> float:
         """How much is known of what came before."""
-        return float(self.lead.size * STEP_SAMPLES / CURVE_RATE)
+        return float(self.lead.shape[1] * STEP_SAMPLES / CURVE_RATE)
 
     @property
     def is_first(self) -> bool:
@@ -61,9 +61,8 @@ def read_excerpts(source: AudioSource, timebase: Timebase) -> list[Excerpt]:
         heard = timebase.to_net(read).astype(np.float64)
         lead, samples = np.split(heard, [led // quantum * QUANTUM_SAMPLES], axis=1)
         if np.abs(samples).max() > 0.0:
-            level = stepped_level(np.abs(lead).max(axis=0))
             power = rounding_power(read) * min(1.0, CURVE_RATE / info.sample_rate)
-            excerpts.append(Excerpt(samples=samples, lead=level, rounding_power=power))
+            excerpts.append(Excerpt(samples=samples, lead=stepped_levels(lead), rounding_power=power))
     return excerpts
 
 

@@ -8,7 +8,6 @@ of the same thing, and what the noise says, how much of the curve can be believe
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from unsquash.analysis.candidates import FRAME_SAMPLES
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.ranges import likely_ranges
+from unsquash.analysis.space import with_link
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.units import Float64Array
 
@@ -114,7 +114,7 @@ def fit_compressor(
         return None
     alike = agreement.likeness(params)
     return CompressorFit(
-        params=dataclasses.replace(params, link="max"),
+        params=with_link(params),
         agreement=float(np.clip(alike.correlation, 0.0, 1.0)),
         amount=alike.slope,
         deviation_db=alike.deviation_db,

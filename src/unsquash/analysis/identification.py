@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from unsquash.analysis.known import score_known
-from unsquash.analysis.listening import Listener, log_odds_of, peak_dbfs, pooled, quick
+from unsquash.analysis.listening import Listener, links_of, log_odds_of, peak_dbfs, pooled, quick
 from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.searching import search as search_settings
 from unsquash.analysis.searching import softmax
+from unsquash.analysis.space import with_link
 from unsquash.audio import AudioSource
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.inverse import invert
@@ -150,7 +151,7 @@ def tried(source: AudioSource, found: Identification) -> Identification:
     """Invert a known compressor that is sure over all of the recording, to see whether that is stable."""
     if not found.is_usable:
         return found
-    linked = dataclasses.replace(found, params=dataclasses.replace(found.params, link="max"))
+    linked = dataclasses.replace(found, params=with_link(found.params))
     return dataclasses.replace(linked, invertible=is_invertible(source, linked.params))
 
 
@@ -188,7 +189,8 @@ def identify(
     found, rarity = None, PUBLISHED_LOG_ODDS if search and published else 0.0
     alone = log_odds_of(named.evidence + rarity, len(listeners))
     if search and (thoroughly or alone >= SURE_LOG_ODDS):
-        found = search_settings(few, all_of_them, peak_dbfs(listeners), np.random.default_rng(seed))
+        rng, links = np.random.default_rng(seed), links_of(listeners)
+        found = search_settings(few, all_of_them, peak_dbfs(listeners), rng, links)
     evidence = (named.evidence + rarity, found.evidence if found else -np.inf)
     shares = softmax(np.array([0.0, *(log_odds_of(one, len(listeners)) for one in evidence)]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])

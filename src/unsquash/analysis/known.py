@@ -19,11 +19,10 @@ OFFSETS_DB = tuple(float(offset) for offset in range(-24, 43, 3))
 NEARER_DB = ((1.5, 2), (0.75, 1))
 """Steps between them, for so many offsets of each, before more than a little is listened to."""
 
-CLOSER_OFFSETS_DB = (
-    (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0),
-    (-0.4, -0.3, -0.2, -0.1, 0.1, 0.2, 0.3, 0.4),
-    (-0.08, -0.06, -0.04, -0.02, 0.02, 0.04, 0.06, 0.08),
-)
+CLOSER_STEPS_DB, CLOSER_STEPS = (0.25, 0.1, 0.02), (12, 2, 4)
+"""The same for the best, either way. Where a compressor was at rest when the recording began, the score is
+a narrow peak on a broad one, which need not have its top there."""
+
 UNCHANGED_SHARE = 0.5
 """How probable it is, before looking, that the level was not changed since."""
 
@@ -33,7 +32,7 @@ USUAL_OFFSET_DB, CELL_DB = 8.0, 3.0
 STAYED = 1.5
 """An unchanged level is named if another one explains hardly more than this, as a logarithm."""
 
-KEPT, KEPT_CLOSELY = 36, (6, 4, 2)
+KEPT, KEPT_CLOSELY = 36, (4, 3, 2)
 
 LEAST_SHARE = 1e-3
 """Of what the most probable known one has; below it another one is not listed."""
@@ -73,9 +72,11 @@ def score_known(known: Mapping[str, CompressorParams], few: Scorer, all_of_them:
         ahead = _best_of_each(rough, count)
         rough |= scored([(name, at + step) for name, at in ahead for step in (-step_db, step_db)], few)
     scores = scored([*_best_of_each(rough, 2)[:KEPT], *((name, 0.0) for name in known)], all_of_them)
-    for kept, offsets_db in zip(KEPT_CLOSELY, CLOSER_OFFSETS_DB, strict=True):
+    for kept, step_db, steps in zip(KEPT_CLOSELY, CLOSER_STEPS_DB, CLOSER_STEPS, strict=True):
         ahead = _best_of_each(scores, 1)[:kept]
-        scores |= scored([(name, at + offset) for name, at in ahead for offset in offsets_db], all_of_them)
+        offsets_db = step_db * np.delete(np.arange(-steps, steps + 1), steps)
+        near = [(name, float(at + offset)) for name, at in ahead for offset in offsets_db]
+        scores |= scored(near, all_of_them)
     by_name: dict[str, float] = {}
     best: dict[str, tuple[float, CompressorParams]] = {}
     for name in known:

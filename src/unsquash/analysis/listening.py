@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from unsquash.analysis.candidates import candidate_curves_db, stepped_level
+from unsquash.analysis.candidates import FRAME_STEPS, LINKS, candidate_curves_db, stepped_levels
 from unsquash.analysis.excerpts import Excerpt, read_excerpts
 from unsquash.analysis.noise import NoiseLevels
 from unsquash.analysis.searching import Scorer
 from unsquash.audio import AudioSource
-from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.compressor import CompressorParams, Link
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.nets.profile import ProfileNet
 from unsquash.nets.scoring import EncodedExcerpt
@@ -33,6 +34,9 @@ somewhere. For several it grows as their evidence does. Calibrated on held-out a
 SIDE_BY_SIDE = 32
 """Candidates whose gains are computed together; more are no faster."""
 
+ALIKE = 1e-3
+"""Channels whose magnitudes differ by no more than this share of the peak are alike."""
+
 BEHIND = 30.0
 """Of candidates that are so far behind by what the noise says, the network need not be asked."""
 
@@ -42,12 +46,12 @@ class Listener:
 
     Attributes:
         excerpt: the excerpt itself.
-        level: its level, as candidates' gain curves are computed from it.
+        levels: its level as each of `LINKS` sees it, from which candidates' gain curves are computed.
     """
 
     def __init__(self, excerpt: Excerpt, net: ProfileNet) -> None:
         self.excerpt = excerpt
-        self.level = stepped_level(np.abs(excerpt.samples).max(axis=0))
+        self.levels = stepped_levels(excerpt.samples)
         self._encoded = EncodedExcerpt(excerpt.samples, net)
         self._noise = NoiseLevels(excerpt.samples, excerpt.rounding_power)
 
@@ -64,12 +68,19 @@ class Listener:
         Shape:
             result: `(K, n)`, per frame.
         """
+        rows = np.array([LINKS.index(one.link) if one.link in LINKS else 0 for one in candidates], dtype=int)
+        places = [np.flatnonzero(rows == row) for row in range(len(LINKS))]
+        parts = [(row, here[part]) for row, here in enumerate(places) for part in _parts(here.size)]
 
-        def some_db(part: slice) -> Float32Array:
-            lead = self.excerpt.lead
-            return candidate_curves_db(self.level, candidates[part], from_rest=from_rest, lead=lead)
+        def some_db(part: tuple[int, npt.NDArray[np.intp]]) -> Float32Array:
+            row, here = part
+            some, lead = [candidates[place] for place in here], self.excerpt.lead[row]
+            return candidate_curves_db(self.levels[row], some, from_rest=from_rest, lead=lead)
 
-        return np.concatenate([*in_order(some_db, _parts(len(candidates)), at_once)])
+        curves_db = np.empty((len(candidates), self.levels.shape[1] // FRAME_STEPS), dtype=np.float32)
+        for (_, here), some in zip(parts, in_order(some_db, parts, at_once), strict=True):
+            curves_db[here] = some
+        return curves_db
 
     def log_ratios(
         self,
@@ -188,6 +199,13 @@ def log_odds_of(evidence: float, excerpts: int) -> float:
 def _parts(count: int) -> list[slice]:
     """Divide so many candidates among threads: the same way for any number of these."""
     return [slice(start, start + SIDE_BY_SIDE) for start in range(0, max(1, count), SIDE_BY_SIDE)]
+
+
+def links_of(listeners: Sequence[Listener]) -> tuple[Link, ...]:
+    """Return what a gain may have followed: one is as good as another where all channels are alike."""
+    levels = (np.abs(one.excerpt.samples) for one in listeners)
+    alike = all(np.ptp(level, axis=0).max() <= ALIKE * level.max() for level in levels)
+    return LINKS[:1] if alike else LINKS
 
 
 def middle_one(several: Sequence[Item]) -> Sequence[Item]:

@@ -44,8 +44,8 @@ AFTERWARDS = 0.01
 DITHERS = (1.0, 3.0)
 """Power of what rounding adds, as a multiple of that of rounding alone: without dither, with triangular."""
 
-STATE_ERROR_DB = 3.0
-"""Of a gain, where nothing is known of the state in which a compressor begins."""
+LEAST_STATE_ERROR_DB = 1.0
+"""Of a gain, where nothing is known of the state in which a compressor begins; else as much as its mean."""
 
 LEAST_EXCESS = 1.1
 """Of noise over what rounding added since, for there to be anything else in it."""
@@ -114,7 +114,8 @@ class NoiseLevels:
         times_s = np.arange(length) * (POOLED_FRAMES * FRAME_SAMPLES / CURVE_RATE)
         settling_s = np.array([*map(_settling_s, candidates)])
         transients = np.zeros_like(gains)
-        transients[1:] = STATE_ERROR_DB * np.exp(-(times_s + known_s) / settling_s[:, None])
+        sizes_db = np.maximum(LEAST_STATE_ERROR_DB, -curves_db.mean(axis=1, dtype=np.float64))
+        transients[1:] = sizes_db[:, None] * np.exp(-(times_s + known_s) / settling_s[:, None])
         levels_db = np.ascontiguousarray(self._levels_db[:, :length])
         return evenness(levels_db, self._added, gains, transients, SIGMA_DB, LIMIT)
 

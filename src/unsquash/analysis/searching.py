@@ -7,6 +7,7 @@ Source:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from unsquash.analysis.space import LOWEST, compressor_at
-from unsquash.dsp.compressor import RANGES, CompressorParams
+from unsquash.dsp.compressor import RANGES, CompressorParams, Link
 from unsquash.units import Float64Array
 
 FIRST_POPULATION, POPULATION = 192, 32
-ROUGH_GENERATIONS, GENERATIONS = 20, 4
+FIRST_GENERATIONS, ROUGH_GENERATIONS, GENERATIONS = 8, 12, 4
 SETTLED = 1.0
 """A population whose scores differ no more than this, as a standard deviation, need not evolve further."""
 
@@ -43,19 +44,21 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Population:
-    """Compressors of one kind, with or without gain smoothing.
+    """Compressors of one kind: with or without gain smoothing, following this or that of the channels.
 
     Shape:
         places: `(n, 6)`; scores: `(n,)`.
     """
 
     smoothed: bool
+    link: Link
     peak_dbfs: float
     places: Float64Array
     scores: Float64Array
 
     def settings(self, places: Float64Array) -> list[CompressorParams]:
-        return [shifted(compressor_at(place, smoothed=self.smoothed), self.peak_dbfs) for place in places]
+        of_full_scale = (compressor_at(place, smoothed=self.smoothed) for place in places)
+        return [dataclasses.replace(shifted(one, self.peak_dbfs), link=self.link) for one in of_full_scale]
 
     def evolved(self, scorer: Scorer, generations: int, rng: np.random.Generator) -> _Population:
         """Let the best of them evolve until they are settled, or for so many generations."""
@@ -104,6 +107,7 @@ def search(
     all_of_them: Scorer,
     peak_dbfs: float,
     rng: np.random.Generator,
+    links: Sequence[Link] = ("max",),
 ) -> Found:
     """Let compressors with and without gain smoothing evolve, and weigh what they come to.
 
@@ -112,24 +116,30 @@ def search(
         all_of_them: the true one.
         peak_dbfs: of the recording.
         rng: draws the candidates.
+        links: what their gain may have followed.
     """
     populations = []
-    for smoothed in (True, False):
+    for smoothed, link in itertools.product((True, False), links):
         places = rng.random((FIRST_POPULATION, LOWEST.size))
-        first = _Population(
-            smoothed=smoothed, peak_dbfs=peak_dbfs, places=places, scores=np.zeros(len(places))
-        )
+        zeros = np.zeros(len(places))
+        first = _Population(smoothed=smoothed, link=link, peak_dbfs=peak_dbfs, places=places, scores=zeros)
         first = dataclasses.replace(first, scores=few(first.settings(places)))
-        populations.append(first.evolved(few, ROUGH_GENERATIONS, rng))
-    ahead = max(float(population.scores.max()) for population in populations)
+        populations.append(first.evolved(few, FIRST_GENERATIONS, rng))
+    kinds = len(populations)
+    populations = [one.evolved(few, ROUGH_GENERATIONS, rng) for one in _with_hope(populations, 2.0)]
     found = [
-        population.evolved(all_of_them, GENERATIONS, rng).weighed(all_of_them, rng)
-        for population in populations
-        if population.scores.max() >= ahead - HOPELESS
+        one.evolved(all_of_them, GENERATIONS, rng).weighed(all_of_them, rng)
+        for one in _with_hope(populations, 1.0)
     ]
-    evidence = float(np.logaddexp.reduce([one.evidence for one in found]) - np.log(2.0))
+    evidence = float(np.logaddexp.reduce([one.evidence for one in found]) - np.log(kinds))
     best = max(found, key=lambda one: one.evidence)
     return dataclasses.replace(best, evidence=evidence)
+
+
+def _with_hope(populations: Sequence[_Population], patience: float) -> list[_Population]:
+    """Return those whose best is not too far behind the best of all."""
+    ahead = max(float(one.scores.max()) for one in populations)
+    return [one for one in populations if one.scores.max() >= ahead - patience * HOPELESS]
 
 
 def shifted(params: CompressorParams, offset_db: float) -> CompressorParams:

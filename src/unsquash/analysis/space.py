@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from unsquash.dsp.compressor import CompressorParams
@@ -45,6 +47,11 @@ def compressor_at(place: Float64Array, *, smoothed: bool) -> CompressorParams:
         knee_db=WIDEST_KNEE_DB * float(place[3]),
         smoothing="none",
     )
+
+
+def with_link(params: CompressorParams) -> CompressorParams:
+    """Return the compressor with one gain for all channels, by their maximum if it says nothing of them."""
+    return dataclasses.replace(params, link="max") if params.link == "off" else params
 
 
 def place_of(params: CompressorParams) -> Float64Array:

@@ -18,6 +18,7 @@ from unsquash import metrics
 from unsquash.analysis.diagnosis import analyze
 from unsquash.analysis.identification import identify
 from unsquash.analysis.listening import listen
+from unsquash.analysis.space import with_link
 from unsquash.audio import ArraySource, check_target
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.inverse import invert
@@ -107,7 +108,7 @@ def restored(squashed: Float64Array, options: RestoreOptions) -> Float64Array:
 def inverted(squashed: Float64Array, params: CompressorParams) -> Float64Array:
     """Invert; what has no stable inverse is left as it is, as `auto` would."""
     try:
-        return invert(squashed, SAMPLE_RATE, dataclasses.replace(params, link="max")).samples
+        return invert(squashed, SAMPLE_RATE, with_link(params)).samples
     except InversionError:
         return squashed
 
