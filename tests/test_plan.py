@@ -8,15 +8,17 @@ import pytest
 
 from unsquash.analysis.clipping import Clipping
 from unsquash.analysis.diagnosis import Diagnosis
-from unsquash.analysis.fitting import CompressorFit
+from unsquash.analysis.fitting import SHARES, CompressorFit
 from unsquash.analysis.identification import Identification
 from unsquash.analysis.levels import Levels
+from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
 from unsquash.dsp.ceilings import Ceiling
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.errors import OptionError
 from unsquash.options import ESTIMATED_GAIN_CAP_DB, RestoreOptions
 from unsquash.plan import (
+    PROVEN_GAIN_CAP_DB,
     Declipping,
     HybridInversion,
     ModelInversion,
@@ -132,6 +134,9 @@ def test_much_clipping_explains_what_looks_limited_but_not_what_looks_compressed
     assert make_plan(some, RestoreOptions()).method == "neural"  # limiters flatten a few tops, too
 
 
+UNPROVEN = (0.0, 1.0, 2.0, 3.0, 2.0, 1.0)
+
+
 def fitted(agreement=0.9, **changes):
     settings = {"threshold_db": -20.0, "ratio": 4.0, "link": "max", "smoothing": "none", **changes}
     params = CompressorParams(**settings)
@@ -142,7 +147,7 @@ def fitted(agreement=0.9, **changes):
         amount=1.0,
         deviation_db=2.0,
         least_db=0.5,
-        proof=3.0,
+        proofs=UNPROVEN,
         ranges=ranges,
     )
 
@@ -151,7 +156,9 @@ def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
     found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fitted())
     plan = make_plan(found, RestoreOptions())
     (neural,) = make_plan(found, RestoreOptions(method="neural")).stages
-    stage = HybridInversion(params=fitted().params, share=0.7, least_db=0.5, neural=neural)
+    stage = HybridInversion(
+        params=fitted().params, share=0.7, least_db=0.5, neural=neural, max_gain_db=ESTIMATED_GAIN_CAP_DB
+    )
     assert plan.stages == (stage,)
     assert plan.method == "hybrid"
     assert plan.models == ("gain-small",)
@@ -169,15 +176,21 @@ def test_a_doubtful_or_dangerous_compressor_is_not(fit):
     assert make_plan(found, RestoreOptions()).method == "neural"
 
 
-@pytest.mark.parametrize(("proof", "share"), [(49.0, 0.7), (51.0, 0.9), (151.0, 1.0)])
-def test_the_more_the_noise_proves_the_more_a_compressor_is_believed(proof, share):
-    fit = replace(fitted(), proof=proof)
-    plan = make_plan(replace(diagnosis(dynamics=Verdict("compressed")), compressor=fit), RestoreOptions())
+@pytest.mark.parametrize(("best", "share"), [(1, 0.25), (2, 0.5), (4, 0.9), (5, 1.0)])
+def test_what_the_noise_proves_is_given_back_by_that_share(best, share):
+    proofs = tuple(PROOF + 1.0 if number == best else 0.0 for number in range(len(SHARES)))
+    fit = replace(fitted(agreement=0.1, ratio=8.0), amount=0.1, proofs=proofs)
+    found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fit)
+    plan = make_plan(found, RestoreOptions())
     (stage,) = plan.stages
     assert stage.share == share
-    deep = replace(fitted(ratio=8.0), proof=proof)
-    plan = make_plan(replace(diagnosis(dynamics=Verdict("compressed")), compressor=deep), RestoreOptions())
-    assert plan.method == ("hybrid" if proof > 50.0 else "neural")
+    assert stage.max_gain_db == PROVEN_GAIN_CAP_DB
+    assert "noise" in plan.reasons[0]
+    assert ("weight" in plan.reasons[0]) == (share < 1.0)
+    (capped,) = make_plan(found, RestoreOptions(max_gain_db=6.0)).stages
+    assert capped.max_gain_db == 6.0
+    doubtful = replace(fit, proofs=tuple(0.9 * PROOF / (PROOF + 1.0) * proof for proof in proofs))
+    assert make_plan(replace(found, compressor=doubtful), RestoreOptions()).method == "neural"
 
 
 def test_a_limiter_is_not_taken_for_a_compressor():

@@ -18,6 +18,9 @@ HEAVILY_CLIPPED = 3e-3
 """Share of flat samples from which on clipping explains why peaks pile up, and no limiter is assumed. Hard
 clipped held-out recordings have at least 0.0033, limiters that also clip a little mostly less than 0.0029."""
 
+PROVEN_GAIN_CAP_DB = 24.0
+"""The most that a gain which the noise proves may lift, where the user does not say otherwise."""
+
 FARTHEST_DB = 90.0
 """The most that the inverse of a compressor that the noise does not prove may lift a steady level; the
 inverse itself stops at 120."""
@@ -52,11 +55,8 @@ class HybridInversion:
     share: float
     least_db: float
     neural: NeuralInversion
-
-    @property
-    def max_gain_db(self) -> float:
-        """The network's cap holds for both together, too."""
-        return self.neural.max_gain_db
+    max_gain_db: float
+    """Of both together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +225,7 @@ def _judge(diagnosis: Diagnosis, neural: NeuralInversion, options: RestoreOption
     if clipped and dynamics.verdict == "limited" and diagnosis.clipping.fraction >= HEAVILY_CLIPPED:
         return Plan(stages=(declipping,), reasons=(*clipped, "which explains why it looks limited"))
     if _fits(diagnosis, neural):
-        return _hybrid_plan(diagnosis, neural)
+        return _hybrid_plan(diagnosis, neural, options)
     reason = (
         f"the recording looks {dynamics.verdict} (confidence {dynamics.confidence:.2f}): "
         f"mean gain reduction about {dynamics.mean_gain_reduction_db:.1f} dB"
@@ -262,22 +262,26 @@ def _fits(diagnosis: Diagnosis, neural: NeuralInversion) -> bool:
     if diagnosis.dynamics is None or diagnosis.dynamics.verdict != "compressed":
         return False  # a limiter that looks ahead is none of the compressors that are fitted
     farthest_db = (fit.params.ratio - 1.0) * max(0.0, peak_dbfs - fit.params.threshold_db)
-    return fit.is_alike and (fit.is_proven or farthest_db <= FARTHEST_DB)
+    return fit.is_proven or (fit.is_alike and farthest_db <= FARTHEST_DB)
 
 
-def _hybrid_plan(diagnosis: Diagnosis, neural: NeuralInversion) -> Plan:
+def _hybrid_plan(diagnosis: Diagnosis, neural: NeuralInversion, options: RestoreOptions) -> Plan:
     fit = diagnosis.compressor
     if fit is None:
         raise RuntimeError("a compressor was to be inverted that was not found")
     found = fit.params
-    believed = (
-        "which the noise in it proves" if fit.share == 1.0 else f"which is given a weight of {fit.share:g}"
-    )
+    explained, cap_db = f"the gain that is heard (correlation {fit.agreement:.2f})", neural.max_gain_db
+    if fit.is_proven:
+        explained = "how the noise far below the music moves"
+        cap_db = PROVEN_GAIN_CAP_DB if options.max_gain_db is None else options.max_gain_db
+    weight = "" if fit.share == 1.0 else f", best with a weight of {fit.share:g} beside the network's gain"
     reason = (
-        f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS explains the gain "
-        f"that is heard (correlation with the network's {fit.agreement:.2f}), {believed}"
+        f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS explains "
+        f"{explained}{weight}"
     )
-    stage = HybridInversion(params=found, share=fit.share, least_db=fit.least_db, neural=neural)
+    stage = HybridInversion(
+        params=found, share=fit.share, least_db=fit.least_db, neural=neural, max_gain_db=cap_db
+    )
     return Plan(stages=(stage,), reasons=(reason,))
 
 

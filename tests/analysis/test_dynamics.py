@@ -21,6 +21,7 @@ from unsquash.analysis.dynamics import (
 )
 from unsquash.analysis.fitting import CompressorFit
 from unsquash.analysis.identification import Identification, Suspects
+from unsquash.analysis.noise import PROOF
 from unsquash.audio import ArraySource, AudioInfo
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.errors import OptionError
@@ -117,6 +118,24 @@ def test_only_the_level_relative_to_the_peak_matters(net: GainNet) -> None:
     )
 
 
+def fit_of(
+    params: CompressorParams,
+    *,
+    agreement: float = 0.9,
+    amount: float = 1.0,
+    proofs: tuple[float, ...] = (0.0, 3.0, 3.0, 3.0, 3.0, 3.0),
+) -> CompressorFit:
+    return CompressorFit(
+        params=params,
+        agreement=agreement,
+        amount=amount,
+        deviation_db=2.0,
+        least_db=0.5,
+        proofs=proofs,
+        ranges={},
+    )
+
+
 @pytest.mark.parametrize(
     ("squashed", "limited", "verdict"),
     [(-5.0, 0.0, "none"), (6.0, 3.0, "limited"), (6.0, -3.0, "compressed")],
@@ -203,8 +222,9 @@ def test_settings_are_searched_for_only_where_no_known_compressor_will_do(
     )
     calls = []
 
-    def fit(listeners: object, estimates_db: object, params: object) -> None:
+    def fit(listeners: object, estimates_db: object, params: CompressorParams) -> CompressorFit:
         calls.append(estimates_db)
+        return fit_of(params)
 
     monkeypatch.setattr(identification, "seek", lambda *_, **__: named)
     monkeypatch.setattr(fitting, "fit_compressor", fit)
@@ -237,15 +257,7 @@ def test_a_compressor_that_both_networks_speak_for_is_evidence(
     told: bool,
 ) -> None:
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
-    fit = CompressorFit(
-        params=params,
-        agreement=0.9,
-        amount=1.0,
-        deviation_db=2.0,
-        least_db=0.5,
-        proof=3.0,
-        ranges={},
-    )
+    fit = fit_of(params)
     odds = math.exp(log_odds)
     other = Identification(
         profile=None,
@@ -260,6 +272,58 @@ def test_a_compressor_that_both_networks_speak_for_is_evidence(
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
     found = analyze(ArraySource(samples, 8_000), net=with_judgement(net, squashed, -5.0), suspects=suspects)
+    assert found.dynamics is not None
+    assert found.dynamics.verdict == verdict
+    assert found.compressor == (fit if told else None)
+
+
+@pytest.mark.parametrize(("limited", "verdict"), [(-5.0, "compressed"), (5.0, "limited")])
+@pytest.mark.parametrize(("proof", "is_believed"), [(0.9 * PROOF, False), (1.1 * PROOF, True)])
+def test_what_the_noise_proves_of_the_networks_gain_needs_no_other_evidence(
+    net: GainNet,
+    monkeypatch: pytest.MonkeyPatch,
+    limited: float,
+    verdict: str,
+    proof: float,
+    is_believed: bool,
+) -> None:
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: None)
+    monkeypatch.setattr(fitting, "proofs_of", lambda *_, shares: [proof])
+    monkeypatch.setattr(dynamics, "NOTICEABLE_DEVIATION_DB", 0.0)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    doubtful = with_judgement(net, LINE - 8.0, limited)
+    found = analyze(ArraySource(samples, 8_000), net=doubtful, suspects=suspects)
+    assert found.dynamics is not None
+    assert found.dynamics.verdict == (verdict if is_believed else "none")
+
+
+@pytest.mark.parametrize(
+    ("proofs", "verdict", "told"),
+    [
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 20.0), "compressed", True),
+        ((20.0, 0.0, 0.0, 0.0, 0.0, 0.0), "compressed", False),  # by what the network hears
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 9.0), "none", False),
+    ],
+)
+def test_what_the_noise_proves_of_a_compressor_is_believed_against_the_judge(
+    net: GainNet,
+    monkeypatch: pytest.MonkeyPatch,
+    proofs: tuple[float, ...],
+    verdict: str,
+    told: bool,
+) -> None:
+    params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    fit = fit_of(params, agreement=0.1, amount=0.1, proofs=proofs)
+    other = Identification(
+        profile=None, probability=0.9, squashed=0.9, known=0.0, params=params, other=params
+    )
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: other)
+    monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    unlikely = with_judgement(net, LINE - 8.0, -5.0, amount=0.001)
+    found = analyze(ArraySource(samples, 8_000), net=unlikely, suspects=suspects)
     assert found.dynamics is not None
     assert found.dynamics.verdict == verdict
     assert found.compressor == (fit if told else None)
@@ -285,15 +349,7 @@ def test_a_gain_that_the_network_hardly_hears_is_noticed_if_a_compressor_surely_
     net: GainNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
-    fit = CompressorFit(
-        params=params,
-        agreement=0.9,
-        amount=9.0,
-        deviation_db=2.0,
-        least_db=0.5,
-        proof=80.0,
-        ranges={},
-    )
+    fit = fit_of(params, amount=9.0, proofs=(0.0, 0.0, 0.0, 0.0, 0.0, 8.0))
     other = Identification(
         profile=None, probability=1.0, squashed=1.0, known=0.0, params=params, other=params
     )
@@ -335,15 +391,7 @@ def test_what_speaks_for_any_compressor_speaks_for_the_known_ones(
         params=params,
         other=params if looked_beyond else None,
     )
-    fit = CompressorFit(
-        params=params,
-        agreement=0.9,
-        amount=1.0,
-        deviation_db=2.0,
-        least_db=0.5,
-        proof=3.0,
-        ranges={},
-    )
+    fit = fit_of(params)
     monkeypatch.setattr(identification, "seek", lambda *_, **__: named)
     monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={"mine": params})

@@ -10,14 +10,15 @@ import pytest
 
 from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, LINKS, candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.fitting import Agreement, fit_compressor
+from unsquash.analysis.fitting import SHARES, Agreement, fit_compressor, proofs_of
 from unsquash.analysis.listening import Listener
+from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.units import Float64Array
 
-FRAMES, PROOF_OF_ONE = 860, 12.0
+FRAMES, PROOF_OF_ONE, BEST_SHARE = 860, 4.0, 0.9
 RMS = CompressorParams(
     threshold_db=-22.0,
     ratio=4.0,
@@ -49,8 +50,10 @@ class Ear:
     def curves_db(self, candidates: Sequence[CompressorParams]) -> Float32Array:
         return candidate_curves_db(self._level, candidates, from_rest=False)
 
-    def noise_log_ratios(self, candidates: Sequence[CompressorParams]) -> Float64Array:
-        return np.full(len(candidates), PROOF_OF_ONE)
+    def proofs(
+        self, params: CompressorParams, estimate_db: Float64Array, shares: Sequence[float]
+    ) -> Float64Array:
+        return PROOF_OF_ONE * (1.0 - np.square(np.array(shares) - BEST_SHARE))
 
 
 def ears(samples: Float64Array) -> list[Listener]:
@@ -87,7 +90,6 @@ def reduction(gain: Float64Array) -> Float64Array:
 def test_the_true_compressor_agrees_with_the_true_gain(original, params) -> None:
     squashed = compress(original, CURVE_RATE, params)
     fit = fit_compressor(ears(squashed.samples), halves(reduction(squashed.gain)), params)
-    assert fit is not None
     assert fit.agreement > 0.95
     assert fit.amount == pytest.approx(1.0, abs=0.1)
     assert fit.is_alike
@@ -95,22 +97,24 @@ def test_the_true_compressor_agrees_with_the_true_gain(original, params) -> None
     assert fit.deviation_db > 1.0
 
 
-def test_what_noise_says_of_all_excerpts_is_added(original) -> None:
+def test_what_noise_says_of_all_excerpts_is_added_and_decides_where_it_says_enough(original) -> None:
     squashed = compress(original, CURVE_RATE, SMOOTHED)
     fit = fit_compressor(ears(squashed.samples), halves(reduction(squashed.gain)), SMOOTHED)
-    assert fit is not None
-    assert fit.proof == 2 * PROOF_OF_ONE
+    assert fit.proof == pytest.approx(2 * PROOF_OF_ONE)
+    assert fit.proofs[0] == pytest.approx(2 * PROOF_OF_ONE * (1.0 - BEST_SHARE**2))
     assert not fit.is_proven
     alike, doubtful = replace(fit, agreement=0.8), replace(fit, agreement=0.7)
-    assert [replace(alike, proof=proof).share for proof in (-5.0, 50.0, 150.0)] == [0.7, 0.9, 1.0]
-    assert [replace(doubtful, proof=proof).share for proof in (-5.0, 50.0, 150.0)] == [0.25, 0.25, 1.0]
+    assert (alike.share, doubtful.share) == (0.7, 0.25)
+    proofs = tuple(proof * PROOF / fit.proof for proof in fit.proofs)
+    assert replace(doubtful, proofs=proofs).is_proven
+    assert replace(doubtful, proofs=proofs).share == BEST_SHARE
+    assert proofs_of([], []) == [0.0] * len(SHARES)
 
 
 def test_another_gain_is_not_alike(original) -> None:
     squashed = compress(original, CURVE_RATE, SMOOTHED)
     other = np.random.default_rng(0).uniform(0.0, 6.0, FRAMES)
     fit = fit_compressor(ears(squashed.samples), halves(other), SMOOTHED)
-    assert fit is not None
     assert not fit.is_alike
 
 
@@ -123,10 +127,13 @@ def test_agreement_is_the_weighted_correlation(original) -> None:
     assert right.slope == pytest.approx(0.5, abs=0.05)
 
 
-def test_nothing_to_go_by() -> None:
-    silent = np.zeros((1, FRAMES * FRAME_SAMPLES))
-    assert fit_compressor(ears(silent), halves(np.zeros(FRAMES)), RMS) is None
-    assert fit_compressor(ears(silent + 1.0), halves(np.full(FRAMES, 3.0)), RMS) is None
+def test_an_estimate_that_does_not_move_is_like_nothing(original) -> None:
+    squashed = compress(original, CURVE_RATE, SMOOTHED).samples
+    fit = fit_compressor(ears(squashed), halves(np.full(FRAMES, 3.0)), SMOOTHED)
+    assert not fit.is_alike
+    assert fit.agreement == pytest.approx(0.0, abs=1e-3)
+    silence = fit_compressor(ears(np.zeros((1, FRAMES * FRAME_SAMPLES))), halves(np.zeros(FRAMES)), RMS)
+    assert not silence.is_alike
 
 
 def test_what_was_done_everywhere_is_told_apart(original) -> None:

@@ -22,7 +22,7 @@ from unsquash.analysis.listening import (
 )
 from unsquash.analysis.noise import NoiseLevels
 from unsquash.analysis.space import NOTHING
-from unsquash.dsp.compressor import CompressorParams, linked_level
+from unsquash.dsp.compressor import CompressorParams, compress, linked_level
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.nets.profile import EXCERPT_SAMPLES, ProfileNet, ProfileNetConfig
 from unsquash.nets.scoring import BATCH, EncodedExcerpt
@@ -112,6 +112,24 @@ def test_where_channels_are_alike_one_link_is_as_good_as_another(net: ProfileNet
     mono = an_excerpt(0)
     both = Excerpt(samples=np.concatenate([mono.samples, -mono.samples]), lead=mono.lead)
     assert links_of([Listener(one, net) for one in (mono, both)]) == LINKS[:1]
+
+
+@pytest.mark.parametrize("lead_samples", [0, 44_100])
+def test_gains_between_an_estimate_and_a_compressors_are_judged_by_the_noise(
+    net: ProfileNet, lead_samples: int
+) -> None:
+    times_s = np.arange(EXCERPT_SAMPLES + lead_samples) / 44_100.0
+    swelling = 0.5 * (1.0 + np.sin(5.0 * times_s)) * np.sin(1000.0 * times_s)
+    noise = 1e-4 * np.random.default_rng(4).standard_normal(times_s.size)
+    squashed = compress((swelling + noise)[None], 44_100.0, CANDIDATES[0]).samples
+    before, samples = np.split(squashed, [lead_samples], axis=1)
+    listener = Listener(Excerpt(samples=samples, lead=stepped_levels(before)), net)
+    (other,) = candidate_curves_db(listener.levels[0], CANDIDATES[1:], from_rest=True)
+    alone, half, whole = listener.proofs(CANDIDATES[0], -other.astype(np.float64), (0.0, 0.5, 1.0))
+    levels = NoiseLevels(samples)
+    assert alone == pytest.approx(levels.log_ratios(CANDIDATES[1:], other[None], math.inf)[0], abs=1e-3)
+    assert whole == pytest.approx(listener.noise_log_ratios(CANDIDATES[:1])[0], abs=1e-3)
+    assert whole > half + 10.0 > alone + 20.0
 
 
 def test_nobody_may_be_asked_of(net: ProfileNet) -> None:

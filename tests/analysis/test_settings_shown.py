@@ -35,7 +35,7 @@ def report(tmp_path: Path) -> FileAnalysis:
         amount=1.0,
         deviation_db=2.0,
         least_db=0.5,
-        proof=3.0,
+        proofs=(0.0, 3.0, 3.0, 3.0, 3.0, 3.0),
         ranges=likely_ranges(PARAMS),
     )
     return dataclasses.replace(found, diagnosis=dataclasses.replace(found.diagnosis, compressor=fit))

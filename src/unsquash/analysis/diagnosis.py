@@ -95,7 +95,7 @@ def _searched(
     That there was one is evidence, too, in doubt whether anything was done.
     """
     from unsquash.analysis.dynamics import MOST_SUPPORT, estimate
-    from unsquash.analysis.fitting import fit_compressor
+    from unsquash.analysis.fitting import fit_compressor, proofs_of
     from unsquash.analysis.identification import is_invertible, seek, tried
     from unsquash.analysis.listening import listen
     from unsquash.nets.device import operations_in
@@ -109,22 +109,25 @@ def _searched(
         # a limiter moves the noise, too, but looks ahead as no compressor does that is searched for
         is_heard = identification is not None and not seen.looks_limited
         log_odds = identification.log_odds if identification is not None and is_heard else 0.0
-        dynamics, fitted = seen.dynamics(log_odds), None
         if identification is not None and identification.is_usable:
             sure = seen.dynamics(identification.log_odds)
             return replace(found, dynamics=sure, identification=identification)
+        estimates_db = [estimate(one.excerpt.samples, seen.hearing, net) for one in listeners]
+        fitted = None
         if identification is not None and is_heard and identification.other is not None:
-            estimates_db = [estimate(one.excerpt.samples, seen.hearing, net) for one in listeners]
-            fitted = fit_compressor(listeners, estimates_db, identification.other)
-    if fitted is not None:
-        moved_db = fitted.deviation_db if log_odds >= MOST_SUPPORT else 0.0
-        dynamics = seen.dynamics(log_odds, moved_db)
+            fitted = fit_compressor(listeners, estimates_db, identification.params)
+            is_sure = fitted.is_proven or log_odds >= MOST_SUPPORT
+            moved_db = fitted.deviation_db if is_sure else 0.0
+            dynamics = seen.dynamics(log_odds, moved_db, fitted.proof)
+        else:
+            (proof,) = proofs_of(listeners, estimates_db, shares=(0.0,))
+            dynamics = seen.dynamics(log_odds, proof=proof)
     if dynamics.verdict != "compressed":
         fitted = None
     elif identification is not None and log_odds > 0.0:
         identification = tried(source, identification.given(dynamics.confidence))
         if identification.is_usable:
             fitted = None
-    if fitted is not None and not is_invertible(source, fitted.params):
+    if fitted is not None and (fitted.share == 0.0 or not is_invertible(source, fitted.params)):
         fitted = None
     return replace(found, dynamics=dynamics, identification=identification, compressor=fitted)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
+from unsquash.analysis.noise import PROOF
 from unsquash.audio import AudioSource
 from unsquash.errors import OptionError
 from unsquash.nets.device import operations_in
@@ -112,15 +113,21 @@ class Survey:
         most = self.dynamics(MOST_SUPPORT, NOTICEABLE_DEVIATION_DB)
         return not self.looks_limited and most.verdict == "compressed"
 
-    def dynamics(self, compressor_log_odds: float = 0.0, compressor_db: float = 0.0) -> Dynamics:
+    def dynamics(
+        self, compressor_log_odds: float = 0.0, compressor_db: float = 0.0, proof: float = 0.0
+    ) -> Dynamics:
         """Call a file squashed only when that is sure and the gain moved enough to be worth moving back.
 
         Args:
             compressor_log_odds: from what else is known, that a compressor was at work. They can speak for
                 restoring, not against it: there are other ways to squash.
             compressor_db: deviation of that compressor's gain, if it is known.
+            proof: what the noise says for the gain that is to be given back, the network's or another; from
+                `PROOF` on it is believed even where the judge speaks against it.
         """
         support = min(max(compressor_log_odds, 0.0), MOST_SUPPORT)
+        if proof >= PROOF:
+            support = max(support, proof)
         squashed = float(1.0 / (1.0 + np.exp(-self.squashed_log_odds - support)))
         if self.is_artificial:
             squashed = min(squashed, 0.5)
@@ -128,7 +135,7 @@ class Survey:
         confidence = 1.0 - squashed
         deviation_db = max(self.deviation_db, compressor_db)
         if squashed >= SQUASHED_PROBABILITY and deviation_db >= NOTICEABLE_DEVIATION_DB:
-            is_limited = self.looks_limited and support == 0.0
+            is_limited = self.looks_limited and compressor_log_odds <= 0.0
             verdict, confidence = ("limited" if is_limited else "compressed"), squashed
         return Dynamics(
             verdict=verdict,

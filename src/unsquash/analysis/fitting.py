@@ -2,8 +2,9 @@
 
 From its output alone a compressor's settings decide its whole gain curve. The search finds settings by the
 noise and by how music sounds, the gain network estimates the gain itself: the curve is consistent where the
-network is uncertain, the network right on average where a setting is not. Correlation says whether they speak
-of the same thing, and what the noise says, how much of the curve can be believed.
+network is uncertain, the network right on average where a setting is not. Where noise is heard, it decides
+between both, and all that lies between them: the right gain, taken back, leaves it even. Elsewhere their
+correlation says whether they speak of the same thing.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 
 from unsquash.analysis.candidates import FRAME_SAMPLES
 from unsquash.analysis.listening import Listener
+from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
-from unsquash.analysis.space import with_link
+from unsquash.analysis.space import NOTHING, with_link
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.units import Float64Array
 
@@ -35,14 +37,12 @@ AGREEMENT, LEAST_AMOUNT = 0.5, 0.3
 CLOSE_AGREEMENT = 0.75
 """Below it the network's gain counts for more."""
 
-PROOF, BEYOND_DOUBT = 50.0, 150.0
-"""What the noise must say for a compressor to leave no doubt of its kind, and none of its settings."""
+SHARES = (0.0, 0.25, 0.5, 0.7, 0.9, 1.0)
+"""Of a compressor's gain, the rest being the network's: what is looked at."""
 
-SHARE_IN_DOUBT, SHARE_ALIKE, SHARE_PROVEN = 0.25, 0.7, 0.9
-"""Of the gain, that is the compressor's. All of these were found on 60 pieces of artists held out that
-plug-ins and simulations had compressed, docs/training.md."""
-
-_LEAST_VARIANCE = 1e-6
+SHARE_IN_DOUBT, SHARE_ALIKE = 0.25, 0.7
+"""Where the noise proves nothing. Found, like the lines above, on 60 pieces of artists held out that plug-ins
+and simulations had compressed, docs/training.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class CompressorFit:
         amount: slope of its gain regressed on the network's; 1 where both are of the same size.
         deviation_db: of its gain, energy-weighted.
         least_db: its reduction where it did little: a constant, which cannot be known and is not given back.
-        proof: what the noise says for it, ln of a likelihood ratio, all excerpts together.
+        proofs: what the noise says for each of `SHARES`, ln of likelihood ratios, all excerpts together.
         ranges: between what settings probably were, as from `likely_ranges`.
     """
 
@@ -64,13 +64,18 @@ class CompressorFit:
     amount: float
     deviation_db: float
     least_db: float
-    proof: float
+    proofs: tuple[float, ...]
     ranges: Mapping[str, tuple[float, float]]
 
     @property
     def is_alike(self) -> bool:
         """Whether the network hears the same gain, which need not be of the same size."""
         return self.agreement >= AGREEMENT and self.amount >= LEAST_AMOUNT
+
+    @property
+    def proof(self) -> float:
+        """What the noise says for the best of `SHARES`."""
+        return max(self.proofs)
 
     @property
     def is_proven(self) -> bool:
@@ -80,11 +85,9 @@ class CompressorFit:
     @property
     def share(self) -> float:
         """How much of the gain is to be the compressor's, the rest being the network's, 0…1."""
-        if self.proof >= BEYOND_DOUBT:
-            return 1.0
-        if self.agreement < CLOSE_AGREEMENT:
-            return SHARE_IN_DOUBT
-        return SHARE_PROVEN if self.is_proven else SHARE_ALIKE
+        if self.is_proven:
+            return SHARES[self.proofs.index(self.proof)]
+        return SHARE_IN_DOUBT if self.agreement < CLOSE_AGREEMENT else SHARE_ALIKE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +101,8 @@ class Likeness:
 
 def fit_compressor(
     listeners: Sequence[Listener], estimates_db: Sequence[Float64Array], params: CompressorParams
-) -> CompressorFit | None:
-    """Compare a compressor with the gain network's estimates; None where those do not move.
+) -> CompressorFit:
+    """Compare a compressor with the gain network's estimates, and both with what the noise says.
 
     Args:
         listeners: to excerpts of one recording, at least one.
@@ -110,8 +113,6 @@ def fit_compressor(
         estimates_db: `(n,)` each, per `FRAME_SAMPLES` samples of the excerpt.
     """
     agreement = Agreement(listeners, estimates_db)
-    if agreement.variance < _LEAST_VARIANCE:
-        return None
     alike = agreement.likeness(params)
     return CompressorFit(
         params=with_link(params),
@@ -119,17 +120,37 @@ def fit_compressor(
         amount=alike.slope,
         deviation_db=alike.deviation_db,
         least_db=agreement.least_db(params),
-        proof=float(sum(listener.noise_log_ratios([params])[0] for listener in listeners)),
+        proofs=tuple(proofs_of(listeners, estimates_db, params)),
         ranges=likely_ranges(params),
     )
 
 
-class Agreement:
-    """How well candidates' gain curves agree with estimates, energy-weighted over all excerpts.
+def proofs_of(
+    listeners: Sequence[Listener],
+    estimates_db: Sequence[Float64Array],
+    params: CompressorParams = NOTHING,
+    shares: Sequence[float] = SHARES,
+) -> list[float]:
+    """Return what the noise of all excerpts says for gains between the network's and a compressor's.
 
-    Attributes:
-        variance: of the estimates, in dB².
+    Args:
+        listeners: to excerpts of one recording; none say nothing.
+        estimates_db: the gain network's reduction in each of them.
+        params: the compressor's settings.
+        shares: of the compressor's gain.
+
+    Returns ln of likelihood ratios, one for each of the shares.
+
+    Shape:
+        estimates_db: `(n,)` each, per `FRAME_SAMPLES` samples of the excerpt.
     """
+    each = zip(listeners, estimates_db, strict=True)
+    said = [listener.proofs(params, estimate_db, shares) for listener, estimate_db in each]
+    return np.sum(said, axis=0).tolist() if said else [0.0] * len(shares)
+
+
+class Agreement:
+    """How well candidates' gain curves agree with estimates, energy-weighted over all excerpts."""
 
     def __init__(self, listeners: Sequence[Listener], estimates_db: Sequence[Float64Array]) -> None:
         self._listeners = list(listeners)
@@ -141,10 +162,6 @@ class Agreement:
             weight = per_frame * 10.0 ** (estimate_db / 10.0)
             weight[:SETTLED_FRAMES] = 0.0
             self._weights.append(weight)
-        weight, estimate = np.concatenate(self._weights), np.concatenate(self._estimates)
-        total = max(float(weight.sum()), 1e-30)
-        mean = float(weight @ estimate) / total
-        self.variance = float(weight @ np.square(estimate - mean)) / total
 
     def likeness(self, params: CompressorParams) -> Likeness:
         """Return how a candidate's gain goes together with the estimates."""

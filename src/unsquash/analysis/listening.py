@@ -119,6 +119,34 @@ class Listener:
             views.append(self._noise_ratios(candidates, rested_db, math.inf, at_once))
         return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
 
+    def proofs(
+        self, params: CompressorParams, estimate_db: Float64Array, shares: Sequence[float]
+    ) -> Float64Array:
+        """Return ln p(noise | gain) / p(noise | nothing done) for gains from an estimate to a compressor's.
+
+        Args:
+            params: the compressor.
+            estimate_db: the estimate, as a reduction.
+            shares: of the compressor's gain, 0…1, where the estimate has the rest.
+
+        Shape:
+            estimate_db: `(n,)`, per frame; result: `(len(shares),)`.
+        """
+        weights = np.array(shares, dtype=np.float32)[:, None]
+        estimated_db = -estimate_db[None].astype(np.float32)
+
+        def view(known_s: float, *, from_rest: bool) -> Float64Array:
+            curve_db = self.curves_db([params], from_rest=from_rest)
+            mixed_db = weights * curve_db + (np.float32(1.0) - weights) * estimated_db
+            return self._noise.log_ratios([params] * len(shares), mixed_db, known_s)
+
+        views = [view(self.excerpt.lead_s, from_rest=False)]
+        if self.excerpt.is_first:
+            views.append(view(math.inf, from_rest=True))
+        mixed = np.logaddexp.reduce(views, axis=0) - np.log(len(views))
+        alone = self._noise.log_ratios([params], estimated_db, math.inf)  # it is in no state
+        return np.where(weights[:, 0] > 0.0, mixed, alone)
+
     def _noise_ratios(
         self, candidates: Sequence[CompressorParams], curves_db: Float32Array, known_s: float, at_once: int
     ) -> Float64Array:
