@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from unsquash.analysis.dynamics import (
     Dynamics,
     estimate,
     survey,
+    weigh_by_noise,
 )
+from unsquash.analysis.excerpts import Excerpt
 from unsquash.analysis.fitting import CompressorFit
 from unsquash.analysis.identification import Identification, Suspects
 from unsquash.analysis.noise import PROOF
@@ -288,7 +291,7 @@ def test_what_the_noise_proves_of_the_networks_gain_needs_no_other_evidence(
     is_believed: bool,
 ) -> None:
     monkeypatch.setattr(identification, "seek", lambda *_, **__: None)
-    monkeypatch.setattr(fitting, "proofs_of", lambda *_, shares: [proof])
+    monkeypatch.setattr(dynamics, "weigh_by_noise", lambda seen, *_: replace(seen, proof=proof))
     monkeypatch.setattr(dynamics, "NOTICEABLE_DEVIATION_DB", 0.0)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
@@ -327,6 +330,30 @@ def test_what_the_noise_proves_of_a_compressor_is_believed_against_the_judge(
     assert found.dynamics is not None
     assert found.dynamics.verdict == verdict
     assert found.compressor == (fit if told else None)
+
+
+@pytest.mark.parametrize(("heard", "multiple"), [(0.5, 2.0), (0.7, 1.4), (1.2, 0.85)])
+def test_the_noise_says_by_how_much_the_estimate_is_too_small(
+    net: GainNet, monkeypatch: pytest.MonkeyPatch, heard: float, multiple: float
+) -> None:
+    rng = np.random.default_rng(5)
+    frames = 860
+    reduction_db = 6.0 * np.square(np.sin(np.arange(frames) / 40.0))
+    gain = 10.0 ** (-6.0 * np.square(np.sin((np.arange(256 * frames) / 256.0 - 0.5) / 40.0)) / 20.0)
+    tone = 0.5 * np.sin(0.1 * np.arange(gain.size))
+    samples = (gain * (tone + 1e-4 * rng.standard_normal(gain.size)))[None]
+    excerpts = [Excerpt(samples=samples, lead=np.zeros((2, 0)))]
+    seen = survey(ArraySource(samples, 44_100), float(samples.max()), with_judgement(net, 0.0, 0.0))
+    monkeypatch.setattr(dynamics, "estimate", lambda *_: heard * reduction_db)
+    weighed = weigh_by_noise(seen, excerpts, net)
+    assert weighed.proof > PROOF
+    assert weighed.hearing.amount == pytest.approx(multiple * seen.hearing.amount, rel=0.1)
+    assert weighed.deviation_db / seen.deviation_db == pytest.approx(
+        weighed.hearing.amount / seen.hearing.amount
+    )
+    monkeypatch.setattr(dynamics, "estimate", lambda *_: rng.uniform(0.0, 6.0, frames))
+    assert weigh_by_noise(seen, excerpts, net) == seen
+    assert weigh_by_noise(seen, [], net) == seen
 
 
 def test_what_looks_limited_is_left_to_the_network(net: GainNet, monkeypatch: pytest.MonkeyPatch) -> None:

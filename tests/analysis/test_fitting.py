@@ -10,7 +10,7 @@ import pytest
 
 from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, LINKS, candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.fitting import SHARES, Agreement, fit_compressor, proofs_of
+from unsquash.analysis.fitting import Agreement, fit_compressor
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
@@ -108,7 +108,6 @@ def test_what_noise_says_of_all_excerpts_is_added_and_decides_where_it_says_enou
     proofs = tuple(proof * PROOF / fit.proof for proof in fit.proofs)
     assert replace(doubtful, proofs=proofs).is_proven
     assert replace(doubtful, proofs=proofs).share == BEST_SHARE
-    assert proofs_of([], []) == [0.0] * len(SHARES)
 
 
 def test_another_gain_is_not_alike(original) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from unsquash.units import db_to_linear
 
 if TYPE_CHECKING:
     from unsquash.analysis.dynamics import Dynamics, Hearing, Survey
+    from unsquash.analysis.excerpts import Excerpt
     from unsquash.analysis.fitting import CompressorFit
     from unsquash.analysis.identification import Identification, Suspects
     from unsquash.nets.gain import GainNet
@@ -80,28 +81,37 @@ def analyze(
     found = Diagnosis(levels=levels.result(), clipping=clipping.result(), bandwidth_hz=bandwidth.result())
     if net is None or found.levels.sample_peak_dbfs is None:
         return found
-    from unsquash.analysis.dynamics import survey  # loads torch
+    from unsquash.analysis.dynamics import survey, weigh_by_noise  # loads torch
+    from unsquash.analysis.excerpts import read_excerpts
+    from unsquash.nets.timebase import Timebase
 
+    excerpts = read_excerpts(source, Timebase.between(info.sample_rate, net.config))
     seen = survey(source, db_to_linear(found.levels.sample_peak_dbfs), net)
+    seen = weigh_by_noise(seen, excerpts, net)
     found = replace(found, dynamics=seen.dynamics(), hearing=seen.hearing)
-    return found if suspects is None else _searched(source, found, seen, net, suspects)
+    return found if suspects is None else _searched(source, excerpts, found, seen, net, suspects)
 
 
 def _searched(
-    source: AudioSource, found: Diagnosis, seen: Survey, net: GainNet, suspects: Suspects
+    source: AudioSource,
+    excerpts: Sequence[Excerpt],
+    found: Diagnosis,
+    seen: Survey,
+    net: GainNet,
+    suspects: Suspects,
 ) -> Diagnosis:
     """Look for a compressor: a known one by name, and where the recording may be compressed any other.
 
     That there was one is evidence, too, in doubt whether anything was done.
     """
     from unsquash.analysis.dynamics import MOST_SUPPORT, estimate
-    from unsquash.analysis.fitting import fit_compressor, proofs_of
+    from unsquash.analysis.fitting import fit_compressor
     from unsquash.analysis.identification import is_invertible, seek, tried
-    from unsquash.analysis.listening import listen
+    from unsquash.analysis.listening import Listener
     from unsquash.nets.device import operations_in
 
     with operations_in(1):
-        listeners = listen(source, suspects.net)
+        listeners = [Listener(excerpt, suspects.net) for excerpt in excerpts]
         identification = seek(source, listeners, suspects.known, thoroughly=seen.may_be_compressed)
         if seen.is_artificial:
             beyond_doubt = identification is not None and identification.is_beyond_doubt
@@ -112,16 +122,13 @@ def _searched(
         if identification is not None and identification.is_usable:
             sure = seen.dynamics(identification.log_odds)
             return replace(found, dynamics=sure, identification=identification)
-        estimates_db = [estimate(one.excerpt.samples, seen.hearing, net) for one in listeners]
-        fitted = None
+        dynamics, fitted = seen.dynamics(log_odds), None
         if identification is not None and is_heard and identification.other is not None:
+            estimates_db = [estimate(excerpt.samples, seen.hearing, net) for excerpt in excerpts]
             fitted = fit_compressor(listeners, estimates_db, identification.params)
             is_sure = fitted.is_proven or log_odds >= MOST_SUPPORT
             moved_db = fitted.deviation_db if is_sure else 0.0
             dynamics = seen.dynamics(log_odds, moved_db, fitted.proof)
-        else:
-            (proof,) = proofs_of(listeners, estimates_db, shares=(0.0,))
-            dynamics = seen.dynamics(log_odds, proof=proof)
     if dynamics.verdict != "compressed":
         fitted = None
     elif identification is not None and log_odds > 0.0:

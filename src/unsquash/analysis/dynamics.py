@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 import torch
 
-from unsquash.analysis.noise import PROOF
+from unsquash.analysis.excerpts import Excerpt
+from unsquash.analysis.noise import PROOF, NoiseLevels
+from unsquash.analysis.space import NOTHING
 from unsquash.audio import AudioSource
 from unsquash.errors import OptionError
 from unsquash.nets.device import operations_in
@@ -35,6 +39,12 @@ ARTIFICIAL_LOG_ODDS = -1.1
 STEADY_DB = 0.3
 """Whose level moves less is no music either: of 144 recordings, 20 s each, a drone moves by 0.4 dB, others by
 1.5 dB and more."""
+
+MULTIPLES = (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.4)
+"""Of the amount of the estimate that the judge finds, among which the noise chooses."""
+
+USUAL_ERROR = 0.4
+"""Of that amount, as a natural logarithm, before the noise is asked."""
 
 FAINTEST = 1e-300
 """A peak whose inverse is still a number."""
@@ -91,6 +101,7 @@ class Survey:
         level_spread_db: between what the level lies in nine of ten tenths of a second.
         mean_db, maximum_db, deviation_db: of the estimate, ≥ 0.
         hearing: what the neural engine needs.
+        proof: what the noise says for the estimate, as from `weigh_by_noise`.
     """
 
     squashed_log_odds: float
@@ -101,6 +112,7 @@ class Survey:
     maximum_db: float
     deviation_db: float
     hearing: Hearing
+    proof: float = 0.0
 
     @property
     def is_artificial(self) -> bool:
@@ -122,10 +134,11 @@ class Survey:
             compressor_log_odds: from what else is known, that a compressor was at work. They can speak for
                 restoring, not against it: there are other ways to squash.
             compressor_db: deviation of that compressor's gain, if it is known.
-            proof: what the noise says for the gain that is to be given back, the network's or another; from
-                `PROOF` on it is believed even where the judge speaks against it.
+            proof: what the noise says for that compressor's gain; from `PROOF` on this, or what it says for
+                the network's, is believed even where the judge speaks against it.
         """
         support = min(max(compressor_log_odds, 0.0), MOST_SUPPORT)
+        proof = max(proof, self.proof)
         if proof >= PROOF:
             support = max(support, proof)
         squashed = float(1.0 / (1.0 + np.exp(-self.squashed_log_odds - support)))
@@ -206,6 +219,34 @@ def estimate(samples: FloatArray, hearing: Hearing, net: GainNet) -> Float64Arra
     with torch.inference_mode():
         reduction_db = net(net.features(scaled[None]), conditioning)[0].cpu().numpy().astype(np.float64)
     return np.asarray(hearing.amount * reduction_db.reshape(-1, SUBFRAMES).mean(axis=1))
+
+
+def weigh_by_noise(seen: Survey, excerpts: Sequence[Excerpt], net: GainNet) -> Survey:
+    """Ask the noise by how much the network's estimate is too small or too large, and what speaks for it.
+
+    Where the noise proves nothing, the amount stays as it is.
+    """
+    multiples = np.array(MULTIPLES)
+    ratios = np.zeros(multiples.size)
+    for excerpt in excerpts:
+        estimate_db = estimate(excerpt.samples, seen.hearing, net)
+        gains_db = np.ascontiguousarray(-multiples[:, None] * estimate_db, dtype=np.float32)
+        noise = NoiseLevels(excerpt.samples, excerpt.rounding_power)
+        ratios += noise.log_ratios([NOTHING] * multiples.size, gains_db, math.inf)
+    proof = float(ratios.max())
+    if proof < PROOF:
+        return seen
+    logarithms = np.log(multiples)
+    weights = np.exp(ratios - proof - 0.5 * np.square(logarithms / USUAL_ERROR))
+    multiple = float(np.exp(weights @ logarithms / weights.sum()))
+    return replace(
+        seen,
+        mean_db=multiple * seen.mean_db,
+        maximum_db=multiple * seen.maximum_db,
+        deviation_db=multiple * seen.deviation_db,
+        hearing=replace(seen.hearing, amount=multiple * seen.hearing.amount),
+        proof=proof,
+    )
 
 
 def _windows(frames: int, sample_rate: int, timebase: Timebase) -> list[tuple[int, int]]:

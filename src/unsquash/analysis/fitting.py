@@ -19,7 +19,7 @@ from unsquash.analysis.candidates import FRAME_SAMPLES
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
-from unsquash.analysis.space import NOTHING, with_link
+from unsquash.analysis.space import with_link
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.units import Float64Array
 
@@ -114,39 +114,17 @@ def fit_compressor(
     """
     agreement = Agreement(listeners, estimates_db)
     alike = agreement.likeness(params)
+    each = zip(listeners, estimates_db, strict=True)
+    said = [listener.proofs(params, estimate_db, SHARES) for listener, estimate_db in each]
     return CompressorFit(
         params=with_link(params),
         agreement=float(np.clip(alike.correlation, 0.0, 1.0)),
         amount=alike.slope,
         deviation_db=alike.deviation_db,
         least_db=agreement.least_db(params),
-        proofs=tuple(proofs_of(listeners, estimates_db, params)),
+        proofs=tuple(np.sum(said, axis=0).tolist()),
         ranges=likely_ranges(params),
     )
-
-
-def proofs_of(
-    listeners: Sequence[Listener],
-    estimates_db: Sequence[Float64Array],
-    params: CompressorParams = NOTHING,
-    shares: Sequence[float] = SHARES,
-) -> list[float]:
-    """Return what the noise of all excerpts says for gains between the network's and a compressor's.
-
-    Args:
-        listeners: to excerpts of one recording; none say nothing.
-        estimates_db: the gain network's reduction in each of them.
-        params: the compressor's settings.
-        shares: of the compressor's gain.
-
-    Returns ln of likelihood ratios, one for each of the shares.
-
-    Shape:
-        estimates_db: `(n,)` each, per `FRAME_SAMPLES` samples of the excerpt.
-    """
-    each = zip(listeners, estimates_db, strict=True)
-    said = [listener.proofs(params, estimate_db, shares) for listener, estimate_db in each]
-    return np.sum(said, axis=0).tolist() if said else [0.0] * len(shares)
 
 
 class Agreement:
