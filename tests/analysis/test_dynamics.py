@@ -458,6 +458,7 @@ def test_what_is_no_music_is_left_alone_however_squashed_it_looks(
     assert tones.dynamics(MOST_SUPPORT).verdict == "none"
     assert tones.dynamics().confidence >= 0.5
     assert not tones.may_be_compressed
+    assert not replace(tones, proof=PROOF).is_artificial
 
 
 @pytest.mark.parametrize(("known", "is_believed"), [(0.95, True), (0.85, False)])

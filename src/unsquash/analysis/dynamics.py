@@ -116,8 +116,9 @@ class Survey:
 
     @property
     def is_artificial(self) -> bool:
-        """Whether what the networks know of music says nothing about this file."""
-        return self.artificial_log_odds >= ARTIFICIAL_LOG_ODDS or self.level_spread_db < STEADY_DB
+        """Whether what the networks know of music says nothing about this file, nor does its noise."""
+        looks_so = self.artificial_log_odds >= ARTIFICIAL_LOG_ODDS or self.level_spread_db < STEADY_DB
+        return looks_so and self.proof < PROOF
 
     @property
     def may_be_compressed(self) -> bool:
@@ -233,11 +234,11 @@ def weigh_by_noise(seen: Survey, excerpts: Sequence[Excerpt], net: GainNet) -> S
         gains_db = np.ascontiguousarray(-multiples[:, None] * estimate_db, dtype=np.float32)
         noise = NoiseLevels(excerpt.samples, excerpt.rounding_power)
         ratios += noise.log_ratios([NOTHING] * multiples.size, gains_db, math.inf)
-    proof = float(ratios.max())
+    proof = float(ratios[MULTIPLES.index(1.0)])
     if proof < PROOF:
         return seen
     logarithms = np.log(multiples)
-    weights = np.exp(ratios - proof - 0.5 * np.square(logarithms / USUAL_ERROR))
+    weights = np.exp(ratios - ratios.max() - 0.5 * np.square(logarithms / USUAL_ERROR))
     multiple = float(np.exp(weights @ logarithms / weights.sum()))
     return replace(
         seen,
