@@ -12,6 +12,7 @@ from unsquash.analysis.candidates import LEAD_S, LINKS, STEP_SAMPLES, stepped_le
 from unsquash.analysis.excerpts import EXCERPTS, Excerpt, read_excerpts
 from unsquash.analysis.identification import Identification, identify
 from unsquash.analysis.listening import Listener
+from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
 from unsquash.audio import ArraySource
@@ -28,7 +29,7 @@ class Oracle:
     """A listener that knows the truth: a candidate scores worse the farther its settings are."""
 
     truth: CompressorParams = NOTHING
-    sharpness, best = 400.0, 20.0
+    sharpness, best, proof = 400.0, 20.0, 0.0
 
     def __init__(self, excerpt: Excerpt) -> None:
         self.excerpt = excerpt
@@ -41,8 +42,9 @@ class Oracle:
         unsmoothed = np.array([candidate.smoothing == "none" for candidate in candidates])
         return self.best - self.sharpness * np.square(places - here).sum(axis=1) - 50.0 * unsmoothed
 
-    def noise_log_ratios(self, candidates: Sequence[CompressorParams], *, at_once: int) -> np.ndarray:
-        return np.zeros(len(candidates))
+    def noise_log_ratios(self, candidates: Sequence[CompressorParams], *, at_once: int = 1) -> np.ndarray:
+        distances = [np.square(place_of(one) - place_of(self.truth)).sum() for one in candidates]
+        return self.proof * (1.0 - np.array(distances))
 
 
 @pytest.fixture
@@ -127,6 +129,16 @@ def test_who_names_a_set_of_their_own_has_reason_to(oracle: type[Oracle]) -> Non
     published, mine = (identify(heard_by(oracle), known) for known in (KNOWN, own))
     assert mine.known > published.known
     assert mine.squashed > 0.99
+
+
+def test_what_the_noise_proves_is_looked_for_more_closely(oracle: type[Oracle]) -> None:
+    oracle.truth = compressor_at(np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3]), smoothed=True)
+    far = []
+    for oracle.proof in (0.0, 0.4 * PROOF, 40.0 * PROOF):
+        found = identify(heard_by(oracle), {}).params
+        far.append(float(np.abs(place_of(found) - place_of(oracle.truth)).max()))
+    assert far[0] == far[1] > 3.0 * far[2]
+    assert far[2] < 0.01
 
 
 def test_nothing_done_is_no_compressor(oracle: type[Oracle]) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from unsquash.analysis.known import score_known
-from unsquash.analysis.listening import Listener, links_of, log_odds_of, peak_dbfs, pooled, quick
+from unsquash.analysis.listening import Listener, by_noise, links_of, log_odds_of, peak_dbfs, pooled, quick
 from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.searching import search as search_settings
 from unsquash.analysis.searching import softmax
@@ -190,7 +190,8 @@ def identify(
     alone = log_odds_of(named.evidence + rarity, len(listeners))
     if search and (thoroughly or alone >= SURE_LOG_ODDS):
         rng, links = np.random.default_rng(seed), links_of(listeners)
-        found = search_settings(few, all_of_them, peak_dbfs(listeners), rng, links)
+        noise = by_noise(listeners)
+        found = search_settings(few, all_of_them, noise, peak_dbfs(listeners), rng, links)
     evidence = (named.evidence + rarity, found.evidence if found else -np.inf)
     shares = softmax(np.array([0.0, *(log_odds_of(one, len(listeners)) for one in evidence)]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])

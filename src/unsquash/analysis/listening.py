@@ -204,6 +204,16 @@ def quick(listeners: Sequence[Listener]) -> Scorer:
     return score
 
 
+def by_noise(listeners: Sequence[Listener]) -> Scorer:
+    """Add up what the noise of several excerpts says."""
+
+    def score(candidates: Sequence[CompressorParams]) -> Float64Array:
+        said = in_order(lambda one: one.noise_log_ratios(candidates), listeners, threads())
+        return np.asarray(np.sum([*said], axis=0))
+
+    return score
+
+
 def threads_each(excerpts: int) -> int:
     """Return how many threads each of so many excerpts may use while all are looked at side by side."""
     return max(1, threads() // max(1, excerpts))

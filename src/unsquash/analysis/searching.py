@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from unsquash.analysis.noise import PROOF
 from unsquash.analysis.space import LOWEST, compressor_at
 from unsquash.dsp.compressor import RANGES, CompressorParams, Link
 from unsquash.units import Float64Array
@@ -29,6 +30,11 @@ HOPELESS = 15.0
 
 WEIGHED = 48
 WIDER, LEAST_SPREAD = 1.3, 0.004
+
+CREEPING, TRIED, ROUNDS = 16, 24, 10
+FIRST_STEP, SHRINKING, LEAST_STEP = 0.7, 0.8, 0.001
+"""How what the noise proves is looked for more closely: so many places, and new ones about their better half
+in steps of so much of their spread."""
 
 Scorer = Callable[[Sequence[CompressorParams]], Float64Array]
 """Candidates to logarithms of their likelihoods, up to a constant; shape `(K,)`."""
@@ -101,10 +107,26 @@ class _Population:
         evidence = float(np.logaddexp.reduce(log_weights) - np.log(WEIGHED))
         return Found(evidence=evidence, params=settings[best])
 
+    def creeping(self, scorer: Scorer, rng: np.random.Generator) -> CompressorParams:
+        """Climb to the top of a scorer, from the best of the population on, in smaller and smaller steps."""
+        places = self.places[np.argsort(-self.scores, kind="stable")[:CREEPING]]
+        scores = scorer(self.settings(places))
+        for step in FIRST_STEP * SHRINKING ** np.arange(ROUNDS):
+            best = places[np.argsort(-scores, kind="stable")[: CREEPING // 2]]
+            spread = np.linalg.cholesky(np.cov(places.T) + LEAST_STEP**2 * np.eye(LOWEST.size))
+            moves = step * rng.standard_normal((TRIED, LOWEST.size)) @ spread.T
+            tried = np.clip(best[rng.integers(len(best), size=TRIED)] + moves, 0.0, 1.0)
+            places = np.concatenate([places, tried])
+            scores = np.concatenate([scores, scorer(self.settings(tried))])
+            kept = np.argsort(-scores, kind="stable")[:CREEPING]
+            places, scores = places[kept], scores[kept]
+        return self.settings(places[:1])[0]
+
 
 def search(
     few: Scorer,
     all_of_them: Scorer,
+    noise: Scorer,
     peak_dbfs: float,
     rng: np.random.Generator,
     links: Sequence[Link] = ("max",),
@@ -114,6 +136,7 @@ def search(
     Args:
         few: a quick scorer, which most generations see.
         all_of_them: the true one.
+        noise: what the noise of all excerpts says; where it proves something, it knows the settings best.
         peak_dbfs: of the recording.
         rng: draws the candidates.
         links: what their gain may have followed.
@@ -127,13 +150,15 @@ def search(
         populations.append(first.evolved(few, FIRST_GENERATIONS, rng))
     kinds = len(populations)
     populations = [one.evolved(few, ROUGH_GENERATIONS, rng) for one in _with_hope(populations, 2.0)]
-    found = [
-        one.evolved(all_of_them, GENERATIONS, rng).weighed(all_of_them, rng)
-        for one in _with_hope(populations, 1.0)
-    ]
+    last = [one.evolved(all_of_them, GENERATIONS, rng) for one in _with_hope(populations, 1.0)]
+    found = [one.weighed(all_of_them, rng) for one in last]
     evidence = float(np.logaddexp.reduce([one.evidence for one in found]) - np.log(kinds))
-    best = max(found, key=lambda one: one.evidence)
-    return dataclasses.replace(best, evidence=evidence)
+    ahead = int(np.argmax([one.evidence for one in found]))
+    params = found[ahead].params
+    if noise([params])[0] >= PROOF:
+        closer = last[ahead].creeping(noise, rng)
+        params = (params, closer)[int(np.argmax(noise([params, closer])))]
+    return Found(evidence=evidence, params=params)
 
 
 def _with_hope(populations: Sequence[_Population], patience: float) -> list[_Population]:
