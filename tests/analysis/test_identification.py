@@ -133,7 +133,7 @@ def test_who_names_a_set_of_their_own_has_reason_to(oracle: type[Oracle]) -> Non
 
 def test_what_the_noise_proves_is_looked_for_more_closely(oracle: type[Oracle]) -> None:
     oracle.truth = compressor_at(np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3]), smoothed=True)
-    far = []
+    oracle.sharpness, far = 40.0, []
     for oracle.proof in (0.0, 0.4 * PROOF, 40.0 * PROOF):
         found = identify(heard_by(oracle), {}).params
         far.append(float(np.abs(place_of(found) - place_of(oracle.truth)).max()))
