@@ -32,7 +32,7 @@ USUAL_OFFSET_DB, CELL_DB = 8.0, 3.0
 STAYED = 1.5
 """An unchanged level is named if another one explains hardly more than this, as a logarithm."""
 
-KEPT, KEPT_CLOSELY = 36, (4, 3, 2)
+KEPT, KEPT_CLOSELY = 36, (12, 4, 2)
 
 LEAST_SHARE = 1e-3
 """Of what the most probable known one has; below it another one is not listed."""
