@@ -67,9 +67,12 @@ def test_restore_inverts_it(run, song_18_s, squashed, presets, tmp_path):
     assert gained > 60.0
 
 
-def test_without_a_set_no_compressor_is_looked_for(run, squashed):
+def test_without_a_set_no_known_compressor_is_looked_for(run, squashed):
     report = json.loads(run("analyze", squashed, "--profile-set", "none", "--json").stdout)
-    assert report["diagnosis"]["identification"] is None
+    found = report["diagnosis"]["identification"]
+    assert found["profile"] is None
+    assert found["profiles"] == {}
+    assert found["other"]["ratio"] > 1.5
 
 
 @pytest.mark.parametrize("name", ["forty", "absent.csv"])
