@@ -356,6 +356,28 @@ def test_the_noise_says_by_how_much_the_estimate_is_too_small(
     assert weigh_by_noise(seen, [], net) == seen
 
 
+def test_what_the_noise_proves_of_a_compressor_without_an_inverse_proves_nothing_of_the_network(
+    net: GainNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    other = Identification(
+        profile=None, probability=0.9, squashed=0.9, known=0.0, params=params, other=params
+    )
+    proven = fit_of(params, proofs=(0.0, 0.0, 0.0, 0.0, 0.0, 2.0 * PROOF))
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: other)
+    monkeypatch.setattr(fitting, "fit_compressor", lambda *_: proven)
+    monkeypatch.setattr(dynamics, "NOTICEABLE_DEVIATION_DB", 0.0)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    for invertible, verdict in ((True, "compressed"), (False, "none")):
+        monkeypatch.setattr(identification, "is_invertible", lambda *_, said=invertible: said)
+        unlikely = with_judgement(net, LINE - 8.0, -5.0)
+        found = analyze(ArraySource(samples, 8_000), net=unlikely, suspects=suspects)
+        assert found.dynamics is not None
+        assert found.dynamics.verdict == verdict
+        assert (found.compressor is not None) is invertible
+
+
 def test_what_looks_limited_is_left_to_the_network(net: GainNet, monkeypatch: pytest.MonkeyPatch) -> None:
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
     other = Identification(

@@ -135,6 +135,8 @@ def _searched(
         identification = tried(source, identification.given(dynamics.confidence))
         if identification.is_usable:
             fitted = None
-    if fitted is not None and (fitted.share == 0.0 or not is_invertible(source, fitted.params)):
+    if fitted is not None and fitted.share == 0.0:
         fitted = None
+    if fitted is not None and not is_invertible(source, fitted.params):
+        fitted, dynamics = None, seen.dynamics(log_odds)  # what it proved was its own gain, not the network's
     return replace(found, dynamics=dynamics, identification=identification, compressor=fitted)

@@ -51,8 +51,8 @@ LEAST_EXCESS = 1.1
 """Of noise over what rounding added since, for there to be anything else in it."""
 
 PROOF = 10.0
-"""ln of a likelihood ratio, all excerpts together, from which on there is no doubt that a gain was there. In
-untouched recordings of artists held out no gain that was looked at comes near it, docs/training.md."""
+"""ln of a likelihood ratio, all excerpts together, from which on there is no doubt that a gain was there. Of
+untouched recordings of artists held out hardly any comes near it, docs/training.md."""
 
 LEAST_DB = -165.0
 """Under the excerpt's peak; below it there are only errors of arithmetic."""
