@@ -16,13 +16,14 @@ from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
 from unsquash.audio import ArraySource
-from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.compressor import CompressorParams, Detector, Link, Smoothing
 from unsquash.dsp.profiles import load_profile_set
 from unsquash.nets.gain import GainNetConfig
 from unsquash.nets.profile import EXCERPT_SAMPLES
 from unsquash.nets.timebase import Timebase
 
 KNOWN = load_profile_set("thirty")
+TOPOLOGY = ("link", "detector", "smoothing")
 
 
 class Oracle:
@@ -39,12 +40,19 @@ class Oracle:
             return np.full(len(candidates), -10.0)
         here = place_of(self.truth)
         places = np.array([place_of(candidate) for candidate in candidates])
-        unsmoothed = np.array([candidate.smoothing == "none" for candidate in candidates])
-        return self.best - self.sharpness * np.square(places - here).sum(axis=1) - 50.0 * unsmoothed
+        other = np.array([candidate.smoothing != self.truth.smoothing for candidate in candidates])
+        music = self.best - self.sharpness * np.square(places - here).sum(axis=1) - 50.0 * other
+        return music + self.noise_log_ratios(candidates)
 
     def noise_log_ratios(self, candidates: Sequence[CompressorParams], *, at_once: int = 1) -> np.ndarray:
+        return self.noise_and_depth(candidates)[0]
+
+    def noise_and_depth(self, candidates: Sequence[CompressorParams]) -> tuple[np.ndarray, np.ndarray]:
         distances = [np.square(place_of(one) - place_of(self.truth)).sum() for one in candidates]
-        return self.proof * (1.0 - np.array(distances))
+        alike = np.array(
+            [all(getattr(one, name) == getattr(self.truth, name) for name in TOPOLOGY) for one in candidates]
+        )
+        return self.proof * (0.5 + 0.5 * alike - np.array(distances)), np.zeros(len(candidates))
 
 
 @pytest.fixture
@@ -55,12 +63,11 @@ def oracle() -> type[Oracle]:
     return Fresh
 
 
-def heard_by(oracle: type[Oracle], scale: float = 1.0) -> list[Listener]:
-    noise = np.random.default_rng(0).uniform(-1.0, 1.0, (1, 2560))
+def heard_by(oracle: type[Oracle], scale: float = 1.0, channels: int = 1) -> list[Listener]:
+    noise = np.random.default_rng(0).uniform(-1.0, 1.0, (channels, 2560))
     noise[0, 0] = 1.0
-    return [
-        oracle(Excerpt(samples=scale * noise, lead=np.tile(noise[:, :k], (len(LINKS), 1)))) for k in range(2)
-    ]  # type: ignore[misc]
+    leads = [np.zeros((len(LINKS) + channels, length)) for length in range(2)]
+    return [oracle(Excerpt(samples=scale * noise, lead=lead)) for lead in leads]  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("offset_db", [0.0, 6.0, -9.0, 4.5, -4.26])
@@ -132,13 +139,37 @@ def test_who_names_a_set_of_their_own_has_reason_to(oracle: type[Oracle]) -> Non
 
 
 def test_what_the_noise_proves_is_looked_for_more_closely(oracle: type[Oracle]) -> None:
-    oracle.truth = compressor_at(np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3]), smoothed=True)
+    place = np.array([0.5, 0.9, 0.1, 0.1, 0.1, 0.3])
+    oracle.truth = replace(compressor_at(place, smoothed=True), link="max")
     oracle.sharpness, far = 40.0, []
     for oracle.proof in (0.0, 0.4 * PROOF, 40.0 * PROOF):
         found = identify(heard_by(oracle), {}).params
         far.append(float(np.abs(place_of(found) - place_of(oracle.truth)).max()))
     assert far[0] == far[1] > 3.0 * far[2]
     assert far[2] < 0.01
+
+
+@pytest.mark.parametrize("link", ["mean", "off"])
+@pytest.mark.parametrize(("detector", "smoothing"), [("peak", "none"), ("rms", "none"), ("rms", "linear")])
+def test_the_noise_tells_detector_smoothing_and_link(
+    oracle: type[Oracle], link: Link, detector: Detector, smoothing: Smoothing
+) -> None:
+    place = np.array([0.5, 0.6, 0.3, 0.3, 0.3, 0.3])
+    smoothed = smoothing == "linear"
+    found_at = compressor_at(place, smoothed=smoothed)
+    oracle.truth = replace(found_at, link=link, detector=detector)
+    oracle.proof = 20.0 * PROOF
+    found = identify(heard_by(oracle, channels=2), KNOWN, thoroughly=False)
+    assert found.profile is None
+    assert (found.params.link, found.params.detector, found.params.smoothing) == (link, detector, smoothing)
+    assert found.params.threshold_db == pytest.approx(oracle.truth.threshold_db, abs=1.0)
+
+
+def test_a_gain_that_the_noise_proves_far_more_is_not_looked_for(oracle: type[Oracle]) -> None:
+    oracle.truth = replace(compressor_at(np.full(6, 0.4), smoothed=True), link="max")
+    oracle.proof, oracle.best = 2.0 * PROOF, -50.0
+    assert identify(heard_by(oracle), KNOWN, thoroughly=False).other is not None
+    assert identify(heard_by(oracle), KNOWN, thoroughly=False, heard=30.0 * PROOF).other is None
 
 
 def test_nothing_done_is_no_compressor(oracle: type[Oracle]) -> None:

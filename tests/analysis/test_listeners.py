@@ -11,16 +11,19 @@ import torch
 
 from unsquash.analysis.candidates import LINKS, candidate_curves_db, stepped_level, stepped_levels
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.listening import (
+from unsquash.analysis.listening import Listener
+from unsquash.analysis.noise import NoiseLevels
+from unsquash.analysis.scorers import (
+    DEEPEST_DB,
     NOTHING_LOG_ODDS,
+    PER_ABSURD_DB,
     TEMPER,
-    Listener,
     added,
+    by_noise,
     links_of,
     log_odds_of,
     threads_each,
 )
-from unsquash.analysis.noise import NoiseLevels
 from unsquash.analysis.space import NOTHING
 from unsquash.dsp.compressor import CompressorParams, compress, linked_level
 from unsquash.dsp.curve_kernels import Float32Array
@@ -76,9 +79,9 @@ def test_the_first_one_begins_at_rest_or_anywhere(net: ProfileNet) -> None:
 @pytest.mark.parametrize("lead_samples", [0, 44_100])
 def test_curves_at_hand_change_nothing(net: ProfileNet, lead_samples: int) -> None:
     listener = Listener(an_excerpt(lead_samples), net)
-    given = listener.log_ratios(CANDIDATES, listener.curves_db(CANDIDATES))
+    given = listener.log_ratios(CANDIDATES, listener.gains_db(CANDIDATES))
     assert np.array_equal(given, listener.log_ratios(CANDIDATES))
-    others = listener.log_ratios(CANDIDATES, listener.curves_db(CANDIDATES[::-1]))
+    others = listener.log_ratios(CANDIDATES, listener.gains_db(CANDIDATES[::-1]))
     assert np.abs(given - others).max() > 1e-4
 
 
@@ -98,14 +101,19 @@ def test_a_gain_follows_the_channels_as_its_link_says(net: ProfileNet, lead_samp
     before = rng.uniform(-0.5, 0.5, (2, lead_samples))
     listener = Listener(Excerpt(samples=wide, lead=stepped_levels(before)), net)
     many = [dataclasses.replace(CANDIDATES[0], link=link) for link in ("mean", "max", "off", "rms") * 20]
-    curves_db = listener.curves_db(many)
-    for one, link in enumerate(("mean", "max", "max", "max")):
-        level, lead = (stepped_level(linked_level(some, link)[0]) for some in (wide, before))
-        alone = candidate_curves_db(level, [CANDIDATES[0]], from_rest=False, lead=lead)
-        np.testing.assert_allclose(curves_db[one::4], np.tile(alone, (20, 1)), atol=1e-4)
-    assert np.array_equal(listener.curves_db(many, at_once=3), curves_db)
-    assert np.abs(curves_db[0] - curves_db[1]).max() > 1.0
-    assert links_of([listener]) == LINKS
+    gains_db = listener.gains_db(many)
+    for one, link in enumerate(("mean", "max", "off", "max")):
+        for channel in range(2):
+            row = 0 if link != "off" else channel
+            level, lead = (stepped_level(linked_level(some, link)[row]) for some in (wide, before))
+            alone = candidate_curves_db(level, [CANDIDATES[0]], from_rest=False, lead=lead)
+            np.testing.assert_allclose(gains_db[one::4, channel], np.tile(alone, (20, 1)), atol=1e-4)
+    assert np.array_equal(listener.gains_db(many, at_once=3), gains_db)
+    np.testing.assert_allclose(listener.curves_db(many), gains_db.mean(axis=1), atol=1e-5)
+    assert np.abs(gains_db[0] - gains_db[1]).max() > 1.0
+    assert np.abs(gains_db[2, 0] - gains_db[2, 1]).max() > 1.0
+    assert listener.gains_db(many[:2]).shape[1] == 1
+    assert links_of([listener]) == (*LINKS, "off")
 
 
 def test_where_channels_are_alike_one_link_is_as_good_as_another(net: ProfileNet) -> None:
@@ -171,3 +179,25 @@ def test_what_evidence_must_make_up_for_grows_as_it_does() -> None:
     for count in (2, 6):
         several = float(added([one] * count)[0])
         assert log_odds_of(several, count) == pytest.approx(count**TEMPER)
+
+
+def test_only_the_end_of_what_came_before_counts_if_so_asked(net: ProfileNet) -> None:
+    rng = np.random.default_rng(5)
+    samples = rng.uniform(-0.5, 0.5, (1, EXCERPT_SAMPLES))
+    lead = rng.uniform(-0.5, 0.5, (1, 8 * 44_100)) * np.linspace(0.01, 1.0, 8 * 44_100)
+    whole = Listener(Excerpt(samples=samples, lead=stepped_levels(lead)), net)
+    brief = Listener(Excerpt(samples=samples, lead=stepped_levels(lead[:, -2 * 44_100 :])), net)
+    slow = [dataclasses.replace(one, release_ms=3000.0) for one in CANDIDATES]
+    np.testing.assert_array_equal(whole.gains_db(slow, lead_s=2.0), brief.gains_db(slow))
+    assert np.abs(whole.gains_db(slow) - brief.gains_db(slow)).max() > 1e-4
+
+
+def test_what_nobody_would_do_speaks_against_a_candidate(net: ProfileNet) -> None:
+    samples = 0.3 * np.random.default_rng(6).standard_normal((1, EXCERPT_SAMPLES))
+    samples[0, 1000:-1000] += 0.5 * np.sin(0.05 * np.arange(EXCERPT_SAMPLES - 2000))
+    listener = Listener(Excerpt(samples=samples, lead=stepped_levels(samples[:, :0])), net)
+    absurd = dataclasses.replace(CANDIDATES[0], threshold_db=-60.0, ratio=20.0)
+    said, depth_db = listener.noise_and_depth([absurd])
+    assert depth_db[0] > DEEPEST_DB + 10.0
+    expected = said[0] - PER_ABSURD_DB * (depth_db[0] - DEEPEST_DB)
+    assert by_noise([listener])([absurd])[0] == pytest.approx(expected)

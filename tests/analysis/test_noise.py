@@ -15,9 +15,12 @@ from unsquash.analysis.noise import (
     AFTERWARDS,
     BIN_SHARE,
     POOLED_FRAMES,
+    PROOF,
     NoiseLevels,
     band_levels_db,
+    corroborated,
 )
+from unsquash.analysis.space import NOTHING
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.noise_kernels import evenness
 from unsquash.nets.profile import EXCERPT_SAMPLES
@@ -146,7 +149,7 @@ def test_only_rounded_samples_have_rounding_noise() -> None:
 
 
 def test_a_band_shows_its_share_of_white_noise() -> None:
-    noise = 0.01 * np.random.default_rng(1).standard_normal((2, EXCERPT_SAMPLES))
+    noise = 0.01 * np.random.default_rng(1).standard_normal(EXCERPT_SAMPLES)
     levels_db = band_levels_db(noise)
     assert levels_db.shape[1] == EXCERPT_SAMPLES // FRAME_SAMPLES // POOLED_FRAMES
     expected_db = -40.0 + 10.0 * np.log10(BIN_SHARE)
@@ -170,3 +173,31 @@ def test_the_kernel_finds_constant_and_transient_and_forgets_what_is_far_off() -
     half = np.full(1, 0.5, np.float32)
     explained = evenness(added_db.astype(np.float32), half, gains, transients, 0.9, 4.0)
     assert explained[0, 0] == pytest.approx(200 * 4.0, rel=1e-3)
+
+
+def test_each_channels_noise_is_asked_of_its_own_gain() -> None:
+    rng = np.random.default_rng(7)
+    length = EXCERPT_SAMPLES // FRAME_SAMPLES
+    slow = np.cumsum(rng.standard_normal((2, length // 43 + 1)), axis=1)
+    gains_db = np.repeat(-3.0 - slow, 43, axis=1)[:, :length]
+    noise = 1e-3 * rng.standard_normal((2, EXCERPT_SAMPLES))
+    moved = noise[:, : length * FRAME_SAMPLES] * 10.0 ** (np.repeat(gains_db, FRAME_SAMPLES, axis=1) / 20.0)
+    heard = NoiseLevels(moved)
+    own, swapped, first = (
+        heard.log_ratios([NOTHING], np.ascontiguousarray(some[None], dtype=np.float32), math.inf)[0]
+        for some in (gains_db, gains_db[::-1], gains_db[:1])
+    )
+    assert own > PROOF > max(swapped, 0.0)
+    assert own > first > swapped
+    alone = NoiseLevels(moved[:1]).log_ratios([NOTHING], gains_db[:1].astype(np.float32), math.inf)
+    both = NoiseLevels(np.repeat(moved[:1], 2, axis=0))
+    assert both.log_ratios([NOTHING], gains_db[:1].astype(np.float32), math.inf) == pytest.approx(alone)
+
+
+def test_a_single_excerpt_of_several_proves_nothing() -> None:
+    assert corroborated(np.array([40.0])) == 40.0
+    assert corroborated(np.array([40.0, 0.0, 0.0])) < PROOF
+    assert corroborated(np.array([40.0, -5.0, 0.0])) < corroborated(np.array([40.0, 0.0, 0.0]))
+    assert corroborated(np.array([50.0, 6.0, 5.0, 11.0])) > 0.7 * 72.0
+    several = np.array([[4.0, 40.0], [5.0, 0.0], [6.0, 0.0]])
+    assert corroborated(several)[0] == 15.0 > corroborated(several)[1]

@@ -26,9 +26,11 @@ LEAD_S = 12.0
 """So much of what came before an excerpt counts; the slowest have all but forgotten what was earlier."""
 
 LINKS: tuple[Link, ...] = ("max", "mean")
-"""What the gain of all channels may follow; a candidate with another link is seen as one with the first."""
+"""What the gain of all channels may follow; a candidate with another link, but "off", is seen as one with the
+first."""
 
 _DB_PER_NEPER = np.float32(20.0 / np.log(10.0))
+_LN2 = np.log(2.0)
 _LEAST_HALF_KNEE = 1e-4
 
 
@@ -44,12 +46,21 @@ def stepped_level(magnitude: Float64Array) -> Float64Array:
 
 
 def stepped_levels(samples: Float64Array) -> Float64Array:
-    """Return the level that each of `LINKS` follows, as from `stepped_level`.
+    """Return the level that each of `LINKS` follows, then that of each channel, as from `stepped_level`.
 
     Shape:
-        samples: `(C, T)` at `CURVE_RATE`; result: `(len(LINKS), T // STEP_SAMPLES)`.
+        samples: `(C, T)` at `CURVE_RATE`; result: `(len(LINKS) + C, T // STEP_SAMPLES)`.
     """
-    return np.stack([stepped_level(linked_level(samples, link)[0]) for link in LINKS])
+    followed = [*(linked_level(samples, link)[0] for link in LINKS), *np.abs(samples)]
+    return np.stack([stepped_level(one) for one in followed])
+
+
+def rows_of(link: Link, channels: int) -> range:
+    """Return which of `stepped_levels` drive the gains of a candidate: one for all channels, or one each."""
+    if link == "off":
+        return range(len(LINKS), len(LINKS) + channels)
+    row = LINKS.index(link) if link in LINKS else 0
+    return range(row, row + 1)
 
 
 def candidate_curves_db(
@@ -61,8 +72,8 @@ def candidate_curves_db(
 ) -> Float32Array:
     """Return the gain in dB of every candidate, per frame of 256 samples.
 
-    A candidate is seen as a downward compressor with an RMS detector; the state is that at rest, that after
-    what came before the excerpt, or, if that is not known, that after the excerpt's own first two seconds.
+    A candidate is seen as a downward compressor; the state is that at rest, that after what came before the
+    excerpt, or, if that is not known, that after the excerpt's own first two seconds.
 
     Args:
         level: as from `stepped_level`, full scale 1.
@@ -100,7 +111,8 @@ def _settings(candidates: Sequence[CompressorParams]) -> Float32Array:
             smoothing(params, params.detector_release_ms),
             smoothing(params, params.attack_ms) if params.smoothing != "none" else 1.0,
             smoothing(params, params.release_ms) if params.smoothing != "none" else 1.0,
+            *((1.0, 0.5 * _LN2) if params.detector == "rms" else (0.0, _LN2)),
         )
         for params in candidates
     ]
-    return np.array(rows, dtype=np.float32).reshape(-1, 7).T.copy()
+    return np.array(rows, dtype=np.float32).reshape(-1, 9).T.copy()

@@ -112,20 +112,30 @@ def _searched(
 
     with operations_in(1):
         listeners = [Listener(excerpt, suspects.net) for excerpt in excerpts]
-        identification = seek(source, listeners, suspects.known, thoroughly=seen.may_be_compressed)
+        identification = seek(
+            source, listeners, suspects.known, thoroughly=seen.may_be_compressed, heard=seen.proof
+        )
         if seen.is_artificial:
             beyond_doubt = identification is not None and identification.is_beyond_doubt
             return replace(found, identification=identification if beyond_doubt else None)
-        # a limiter moves the noise, too, but looks ahead as no compressor does that is searched for
-        is_heard = identification is not None and not seen.looks_limited
-        log_odds = identification.log_odds if identification is not None and is_heard else 0.0
         if identification is not None and identification.is_usable:
             sure = seen.dynamics(identification.log_odds)
             return replace(found, dynamics=sure, identification=identification)
-        dynamics, fitted = seen.dynamics(log_odds), None
-        if identification is not None and is_heard and identification.other is not None:
+        fitted = None
+        if identification is not None and identification.other is not None:
             estimates_db = [estimate(excerpt.samples, seen.hearing, net) for excerpt in excerpts]
-            fitted = fit_compressor(listeners, estimates_db, identification.params)
+            fits = [
+                fit_compressor(listeners, estimates_db, params)
+                for params in dict.fromkeys((identification.params, identification.other))
+            ]
+            fitted = max(fits, key=lambda fit: fit.proof) if fits[-1].is_proven else fits[0]
+        # a limiter moves the noise, too, but looks ahead as no compressor does that is searched for
+        is_heard = not seen.looks_limited or (fitted is not None and fitted.is_ahead)
+        log_odds = identification.log_odds if identification is not None and is_heard else 0.0
+        dynamics = seen.dynamics(log_odds)
+        if not is_heard:
+            fitted = None
+        elif fitted is not None:
             is_sure = fitted.is_proven or log_odds >= MOST_SUPPORT
             moved_db = fitted.deviation_db if is_sure else 0.0
             dynamics = seen.dynamics(log_odds, moved_db, fitted.proof)

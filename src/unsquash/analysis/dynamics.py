@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.noise import PROOF, NoiseLevels
+from unsquash.analysis.noise import PROOF, NoiseLevels, corroborated
 from unsquash.analysis.space import NOTHING
 from unsquash.audio import AudioSource
 from unsquash.errors import OptionError
@@ -228,12 +228,13 @@ def weigh_by_noise(seen: Survey, excerpts: Sequence[Excerpt], net: GainNet) -> S
     Where the noise proves nothing, the amount stays as it is.
     """
     multiples = np.array(MULTIPLES)
-    ratios = np.zeros(multiples.size)
-    for excerpt in excerpts:
+    said = np.zeros((len(excerpts), multiples.size))
+    for excerpt, ratios in zip(excerpts, said, strict=True):
         estimate_db = estimate(excerpt.samples, seen.hearing, net)
         gains_db = np.ascontiguousarray(-multiples[:, None] * estimate_db, dtype=np.float32)
         noise = NoiseLevels(excerpt.samples, excerpt.rounding_power)
-        ratios += noise.log_ratios([NOTHING] * multiples.size, gains_db, math.inf)
+        ratios[:] = noise.log_ratios([NOTHING] * multiples.size, gains_db, math.inf)
+    ratios = corroborated(said)
     proof = float(ratios[MULTIPLES.index(1.0)])
     if proof < PROOF:
         return seen

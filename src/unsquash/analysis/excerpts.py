@@ -22,7 +22,7 @@ class Excerpt:
     """Five seconds of a recording.
 
     Shape:
-        samples: `(C, EXCERPT_SAMPLES)` at the network's rate, full scale 1; lead: `(len(LINKS), m)`.
+        samples: `(C, EXCERPT_SAMPLES)` at the network's rate, full scale 1; lead: `(len(LINKS) + C, m)`.
     """
 
     samples: Float64Array

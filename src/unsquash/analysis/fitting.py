@@ -17,9 +17,8 @@ import numpy as np
 
 from unsquash.analysis.candidates import FRAME_SAMPLES
 from unsquash.analysis.listening import Listener
-from unsquash.analysis.noise import PROOF
+from unsquash.analysis.noise import PROOF, corroborated
 from unsquash.analysis.ranges import likely_ranges
-from unsquash.analysis.space import with_link
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.units import Float64Array
 
@@ -83,6 +82,11 @@ class CompressorFit:
         return self.proof >= PROOF
 
     @property
+    def is_ahead(self) -> bool:
+        """Whether the noise leaves no doubt that this is better than the network's gain alone."""
+        return self.is_proven and self.proof >= self.proofs[0] + PROOF
+
+    @property
     def share(self) -> float:
         """How much of the gain is to be the compressor's, the rest being the network's, 0…1."""
         if self.is_proven:
@@ -117,12 +121,12 @@ def fit_compressor(
     each = zip(listeners, estimates_db, strict=True)
     said = [listener.proofs(params, estimate_db, SHARES) for listener, estimate_db in each]
     return CompressorFit(
-        params=with_link(params),
+        params=params,
         agreement=float(np.clip(alike.correlation, 0.0, 1.0)),
         amount=alike.slope,
         deviation_db=alike.deviation_db,
         least_db=agreement.least_db(params),
-        proofs=tuple(np.sum(said, axis=0).tolist()),
+        proofs=tuple(corroborated(np.array(said)).tolist()),
         ranges=likely_ranges(params),
     )
 

@@ -16,11 +16,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from unsquash.analysis.candidates import LINKS
 from unsquash.analysis.known import score_known
-from unsquash.analysis.listening import Listener, by_noise, links_of, log_odds_of, peak_dbfs, pooled, quick
+from unsquash.analysis.listening import Listener
+from unsquash.analysis.noise import PROOF
+from unsquash.analysis.population import softmax
+from unsquash.analysis.proving import prove
 from unsquash.analysis.ranges import likely_ranges
+from unsquash.analysis.scorers import (
+    by_noise,
+    links_of,
+    log_odds_of,
+    peak_dbfs,
+    pooled,
+    quick,
+    quick_noise,
+)
 from unsquash.analysis.searching import search as search_settings
-from unsquash.analysis.searching import softmax
 from unsquash.analysis.space import with_link
 from unsquash.audio import AudioSource
 from unsquash.dsp.compressor import CompressorParams
@@ -41,7 +53,7 @@ BEYOND_DOUBT = 0.9
 """The same where several excerpts were heard, which should leave less doubt, or neither music nor speech."""
 
 FARTHEST_OFFSET_DB = 12.0
-"""So much of a change is believed."""
+"""So much of a change is believed, if the noise does not prove it."""
 
 _LEAST_PROBABILITY = 1e-9
 
@@ -57,6 +69,7 @@ class Identification:
         squashed: probability that any compressor was at work, 0…1.
         params: its settings, for the recording at its present level.
         offset_db: by how much the level was changed after a known compressor.
+        proof: what the noise says for it.
         excerpts: how many were listened to.
         other: the settings found beyond the known ones; None where only those were looked at.
         invertible: the exact inverse was tried on the whole recording, or need not be.
@@ -71,6 +84,7 @@ class Identification:
     known: float
     params: CompressorParams
     offset_db: float = 0.0
+    proof: float = 0.0
     excerpts: int = 1
     other: CompressorParams | None = None
     invertible: bool = True
@@ -102,7 +116,8 @@ class Identification:
     @property
     def is_sure(self) -> bool:
         """Whether a known compressor, this or one much like it, is taken for granted."""
-        if self.profile is None or abs(self.offset_db) > FARTHEST_OFFSET_DB:
+        is_believed = abs(self.offset_db) <= FARTHEST_OFFSET_DB or self.proof >= PROOF
+        if self.profile is None or not is_believed:
             return False
         if self.offset_db != 0.0:
             return self.known >= MOVED_PROBABILITY
@@ -133,6 +148,7 @@ def seek(
     known: Mapping[str, CompressorParams],
     *,
     thoroughly: bool = False,
+    heard: float = 0.0,
 ) -> Identification | None:
     """Look for the compressor of a recording; None if there is nothing to listen to or to look for.
 
@@ -140,19 +156,20 @@ def seek(
         source: the recording.
         listeners: to excerpts of it.
         known: settings by name.
-        thoroughly: also beyond the known ones where none of those could be taken for granted anyway.
+        thoroughly: also beyond the known ones where none of those could be taken for granted anyway, and the
+            noise proves nothing.
+        heard: what the noise says for another estimate of the gain.
     """
     if not listeners or not (known or thoroughly):
         return None
-    return tried(source, identify(listeners, known, thoroughly=thoroughly))
+    return tried(source, identify(listeners, known, thoroughly=thoroughly, heard=heard))
 
 
 def tried(source: AudioSource, found: Identification) -> Identification:
     """Invert a known compressor that is sure over all of the recording, to see whether that is stable."""
     if not found.is_usable:
         return found
-    linked = dataclasses.replace(found, params=with_link(found.params))
-    return dataclasses.replace(linked, invertible=is_invertible(source, linked.params))
+    return dataclasses.replace(found, invertible=is_invertible(source, found.params))
 
 
 def is_invertible(source: AudioSource, params: CompressorParams) -> bool:
@@ -172,6 +189,7 @@ def identify(
     *,
     search: bool = True,
     thoroughly: bool = True,
+    heard: float = 0.0,
     seed: int = 0,
 ) -> Identification:
     """Weigh all known compressors, and with `search` all others, against each other and against nothing.
@@ -179,19 +197,24 @@ def identify(
     Args:
         listeners: to excerpts of one recording, at least one.
         known: settings by name, for a recording whose level was not changed since.
-        search: whether to look beyond the known ones.
-        thoroughly: even where none of those could be taken for granted if there were no others.
+        search: whether to look beyond the known ones, at least where the noise proves something.
+        thoroughly: even where it does not, nor could one of those be taken for granted without others.
+        heard: what the noise says for another estimate of the gain.
         seed: of the search.
     """
     few, all_of_them = quick(listeners), pooled(listeners)
+    known = {name: with_link(params) for name, params in known.items()}
     named = score_known(known, few, all_of_them)
     published = any("/" in name for name in known)
     found, rarity = None, PUBLISHED_LOG_ODDS if search and published else 0.0
     alone = log_odds_of(named.evidence + rarity, len(listeners))
-    if search and (thoroughly or alone >= SURE_LOG_ODDS):
-        rng, links = np.random.default_rng(seed), links_of(listeners)
-        noise = by_noise(listeners)
-        found = search_settings(few, all_of_them, noise, peak_dbfs(listeners), rng, links)
+    if search:
+        links, peak = links_of(listeners), peak_dbfs(listeners)
+        noise, rng = by_noise(listeners), np.random.default_rng(seed)
+        found = prove(quick_noise(listeners), noise, all_of_them, peak, rng, links, heard=heard)
+        if found is None and (thoroughly or alone >= SURE_LOG_ODDS):
+            linked, rng = [link for link in links if link in LINKS], np.random.default_rng(seed)
+            found = search_settings(few, all_of_them, peak, rng, linked)
     evidence = (named.evidence + rarity, found.evidence if found else -np.inf)
     shares = softmax(np.array([0.0, *(log_odds_of(one, len(listeners)) for one in evidence)]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])
@@ -219,6 +242,7 @@ def identify(
         known=is_known,
         params=params,
         offset_db=offset_db,
+        proof=float(by_noise(listeners)([params])[0]),
         excerpts=len(listeners),
         other=None if found is None else found.params,
         profiles=profiles,

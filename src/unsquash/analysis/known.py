@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unsquash.analysis.searching import Scorer, shifted, softmax
+from unsquash.analysis.population import Scorer, shifted, softmax
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.units import Float64Array
 

@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from unsquash.analysis.candidates import FRAME_STEPS, LINKS, candidate_curves_db, stepped_levels
+from unsquash.analysis.candidates import (
+    CURVE_RATE,
+    FRAME_STEPS,
+    LEAD_S,
+    LINKS,
+    STEP_SAMPLES,
+    candidate_curves_db,
+    rows_of,
+    stepped_levels,
+)
 from unsquash.analysis.excerpts import Excerpt, read_excerpts
 from unsquash.analysis.noise import NoiseLevels
-from unsquash.analysis.searching import Scorer
 from unsquash.audio import AudioSource
-from unsquash.dsp.compressor import CompressorParams, Link
+from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.nets.profile import ProfileNet
 from unsquash.nets.scoring import EncodedExcerpt
 from unsquash.nets.timebase import Timebase
-from unsquash.parallel import in_order, threads
+from unsquash.parallel import in_order
 from unsquash.units import Float64Array
-
-Item = TypeVar("Item")
-
-TEMPER = 0.6
-"""Excerpts of one recording do not tell independent things; calibrated on held-out tracks."""
-
-NOTHING_LOG_ODDS = 4.8
-"""What the evidence of one excerpt has to make up for: releases that count as untouched were compressed
-somewhere. For several it grows as their evidence does. Calibrated on held-out artists, docs/training.md."""
 
 SIDE_BY_SIDE = 32
 """Candidates whose gains are computed together; more are no faster."""
-
-ALIKE = 1e-3
-"""Channels whose magnitudes differ by no more than this share of the peak are alike."""
 
 BEHIND = 30.0
 """Of candidates that are so far behind by what the noise says, the network need not be asked."""
@@ -46,7 +41,7 @@ class Listener:
 
     Attributes:
         excerpt: the excerpt itself.
-        levels: its level as each of `LINKS` sees it, from which candidates' gain curves are computed.
+        levels: as from `stepped_levels`, from which candidates' gain curves are computed.
     """
 
     def __init__(self, excerpt: Excerpt, net: ProfileNet) -> None:
@@ -55,37 +50,62 @@ class Listener:
         self._encoded = EncodedExcerpt(excerpt.samples, net)
         self._noise = NoiseLevels(excerpt.samples, excerpt.rounding_power)
 
-    def curves_db(
-        self, candidates: Sequence[CompressorParams], *, from_rest: bool = False, at_once: int = 1
+    def gains_db(
+        self,
+        candidates: Sequence[CompressorParams],
+        *,
+        from_rest: bool = False,
+        lead_s: float = LEAD_S,
+        at_once: int = 1,
     ) -> Float32Array:
         """Return the candidates' gains, begun in the state that what came before leads to, or guessed.
 
         Args:
             candidates: compressors.
             from_rest: begun at rest instead.
+            lead_s: how much of what came before counts.
             at_once: how many threads may work on it; the result is the same.
+
+        Shape:
+            result: `(K, C, n)`, per frame; `(K, 1, n)` if every candidate has one gain for all channels.
+        """
+        channels = self.excerpt.samples.shape[0]
+        leads = self.excerpt.lead[:, -max(1, round(lead_s * CURVE_RATE / STEP_SAMPLES)) :]
+        driven = [rows_of(one.link, channels) for one in candidates]
+        parts = []
+        for row in range(len(self.levels)):
+            here = np.array([k for k, rows in enumerate(driven) if row in rows], dtype=int)
+            parts += [(row, here[part]) for part in _parts(here.size) if here.size]
+
+        def some_db(part: tuple[int, npt.NDArray[np.intp]]) -> Float32Array:
+            row, here = part
+            some = [candidates[place] for place in here]
+            return candidate_curves_db(self.levels[row], some, from_rest=from_rest, lead=leads[row])
+
+        apart = any(len(rows) > 1 for rows in driven)
+        shape = (len(candidates), channels if apart else 1, self.levels.shape[1] // FRAME_STEPS)
+        curves_db = np.empty(shape, dtype=np.float32)
+        for (row, here), some in zip(parts, in_order(some_db, parts, at_once), strict=True):
+            if row < len(LINKS):
+                curves_db[here] = some[:, None]
+            else:
+                curves_db[here, row - len(LINKS)] = some
+        return curves_db
+
+    def curves_db(
+        self, candidates: Sequence[CompressorParams], *, from_rest: bool = False, at_once: int = 1
+    ) -> Float32Array:
+        """Return one gain for each candidate, the mean in dB where each channel has its own.
 
         Shape:
             result: `(K, n)`, per frame.
         """
-        rows = np.array([LINKS.index(one.link) if one.link in LINKS else 0 for one in candidates], dtype=int)
-        places = [np.flatnonzero(rows == row) for row in range(len(LINKS))]
-        parts = [(row, here[part]) for row, here in enumerate(places) for part in _parts(here.size)]
-
-        def some_db(part: tuple[int, npt.NDArray[np.intp]]) -> Float32Array:
-            row, here = part
-            some, lead = [candidates[place] for place in here], self.excerpt.lead[row]
-            return candidate_curves_db(self.levels[row], some, from_rest=from_rest, lead=lead)
-
-        curves_db = np.empty((len(candidates), self.levels.shape[1] // FRAME_STEPS), dtype=np.float32)
-        for (_, here), some in zip(parts, in_order(some_db, parts, at_once), strict=True):
-            curves_db[here] = some
-        return curves_db
+        return np.asarray(self.gains_db(candidates, from_rest=from_rest, at_once=at_once).mean(axis=1))
 
     def log_ratios(
         self,
         candidates: Sequence[CompressorParams],
-        curves_db: Float32Array | None = None,
+        gains_db: Float32Array | None = None,
         *,
         at_once: int = 1,
     ) -> Float64Array:
@@ -93,16 +113,16 @@ class Listener:
 
         Args:
             candidates: compressors.
-            curves_db: as from the method of that name, where they are at hand.
+            gains_db: as from the method of that name, where they are at hand.
             at_once: how many threads may work on it.
 
         Shape:
-            curves_db: `(K, n)`; result: `(K,)`.
+            gains_db: `(K, C, n)`; result: `(K,)`.
         """
-        led_db = self.curves_db(candidates, at_once=at_once) if curves_db is None else curves_db
+        led_db = self.gains_db(candidates, at_once=at_once) if gains_db is None else gains_db
         views = [self._ratios(candidates, led_db, self.excerpt.lead_s, at_once)]
         if self.excerpt.is_first:
-            rested_db = self.curves_db(candidates, from_rest=True, at_once=at_once)
+            rested_db = self.gains_db(candidates, from_rest=True, at_once=at_once)
             views.append(self._ratios(candidates, rested_db, math.inf, at_once))
         return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
 
@@ -112,12 +132,30 @@ class Listener:
         Shape:
             result: `(K,)`.
         """
-        led_db = self.curves_db(candidates, at_once=at_once)
-        views = [self._noise_ratios(candidates, led_db, self.excerpt.lead_s, at_once)]
+        return self.noise_and_depth(candidates, at_once=at_once)[0]
+
+    def noise_and_depth(
+        self, candidates: Sequence[CompressorParams], *, lead_s: float = LEAD_S, at_once: int = 1
+    ) -> tuple[Float64Array, Float64Array]:
+        """Return the same, and the greatest reduction of each candidate in dB.
+
+        Args:
+            candidates: compressors.
+            lead_s: how much of what came before counts.
+            at_once: how many threads may work on it.
+
+        Shape:
+            results: `(K,)`.
+        """
+        if not self._noise.knows:
+            return np.zeros(len(candidates)), np.zeros(len(candidates))
+        led_db = self.gains_db(candidates, lead_s=lead_s, at_once=at_once)
+        views = [self._noise_ratios(candidates, led_db, min(lead_s, self.excerpt.lead_s), at_once)]
         if self.excerpt.is_first:
-            rested_db = self.curves_db(candidates, from_rest=True, at_once=at_once)
+            rested_db = self.gains_db(candidates, from_rest=True, at_once=at_once)
             views.append(self._noise_ratios(candidates, rested_db, math.inf, at_once))
-        return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
+        ratios = np.logaddexp.reduce(views, axis=0) - np.log(len(views))
+        return np.asarray(ratios), np.asarray(-led_db.min(axis=(1, 2)).astype(np.float64))
 
     def proofs(
         self, params: CompressorParams, estimate_db: Float64Array, shares: Sequence[float]
@@ -132,12 +170,12 @@ class Listener:
         Shape:
             estimate_db: `(n,)`, per frame; result: `(len(shares),)`.
         """
-        weights = np.array(shares, dtype=np.float32)[:, None]
-        estimated_db = -estimate_db[None].astype(np.float32)
+        weights = np.array(shares, dtype=np.float32)[:, None, None]
+        estimated_db = -estimate_db[None, None].astype(np.float32)
 
         def view(known_s: float, *, from_rest: bool) -> Float64Array:
-            curve_db = self.curves_db([params], from_rest=from_rest)
-            mixed_db = weights * curve_db + (np.float32(1.0) - weights) * estimated_db
+            exact_db = self.gains_db([params], from_rest=from_rest)
+            mixed_db = weights * exact_db + (np.float32(1.0) - weights) * estimated_db
             return self._noise.log_ratios([params] * len(shares), mixed_db, known_s)
 
         views = [view(self.excerpt.lead_s, from_rest=False)]
@@ -145,27 +183,27 @@ class Listener:
             views.append(view(math.inf, from_rest=True))
         mixed = np.logaddexp.reduce(views, axis=0) - np.log(len(views))
         alone = self._noise.log_ratios([params], estimated_db, math.inf)  # it is in no state
-        return np.where(weights[:, 0] > 0.0, mixed, alone)
+        return np.where(weights[:, 0, 0] > 0.0, mixed, alone)
 
     def _noise_ratios(
-        self, candidates: Sequence[CompressorParams], curves_db: Float32Array, known_s: float, at_once: int
+        self, candidates: Sequence[CompressorParams], gains_db: Float32Array, known_s: float, at_once: int
     ) -> Float64Array:
         def some(part: slice) -> Float64Array:
-            return self._noise.log_ratios(candidates[part], curves_db[part], known_s)
+            return self._noise.log_ratios(candidates[part], gains_db[part], known_s)
 
         return np.concatenate([*in_order(some, _parts(len(candidates)), at_once)])
 
     def _ratios(
         self,
         candidates: Sequence[CompressorParams],
-        curves_db: Float32Array,
+        gains_db: Float32Array,
         known_s: float,
         at_once: int,
     ) -> Float64Array:
-        noise = self._noise_ratios(candidates, curves_db, known_s, at_once)
+        noise = self._noise_ratios(candidates, gains_db, known_s, at_once)
         near = noise >= noise.max(initial=0.0) - BEHIND
-        nothing_db = np.zeros((1, curves_db.shape[1]), dtype=np.float32)
-        asked_db = np.concatenate([nothing_db, curves_db[near]])
+        nothing_db = np.zeros((1, gains_db.shape[2]), dtype=np.float32)
+        asked_db = np.concatenate([nothing_db, gains_db[near].mean(axis=1)])
         scores = self._encoded.scores(asked_db, state_known=known_s > 0.0, at_once=at_once)
         scores -= scores[0]
         music = np.full(len(candidates), scores.min())
@@ -179,79 +217,6 @@ def listen(source: AudioSource, net: ProfileNet) -> list[Listener]:
     return [Listener(excerpt, net) for excerpt in excerpts]
 
 
-def pooled(listeners: Sequence[Listener]) -> Scorer:
-    """Add up what several excerpts of one recording say."""
-    each = threads_each(len(listeners))
-
-    def score(candidates: Sequence[CompressorParams]) -> Float64Array:
-        looked = in_order(lambda one: one.log_ratios(candidates, at_once=each), listeners, threads())
-        return added([*looked])
-
-    return score
-
-
-def quick(listeners: Sequence[Listener]) -> Scorer:
-    """Ask one excerpt, out of the middle, and the noise where the recording begins, maybe from rest."""
-    middle = middle_one(listeners)
-    full = pooled(middle)
-
-    def score(candidates: Sequence[CompressorParams]) -> Float64Array:
-        ratios = full(candidates)
-        if listeners[0] in middle:
-            return ratios
-        return ratios + listeners[0].noise_log_ratios(candidates, at_once=threads())
-
-    return score
-
-
-def by_noise(listeners: Sequence[Listener]) -> Scorer:
-    """Add up what the noise of several excerpts says."""
-
-    def score(candidates: Sequence[CompressorParams]) -> Float64Array:
-        said = in_order(lambda one: one.noise_log_ratios(candidates), listeners, threads())
-        return np.asarray(np.sum([*said], axis=0))
-
-    return score
-
-
-def threads_each(excerpts: int) -> int:
-    """Return how many threads each of so many excerpts may use while all are looked at side by side."""
-    return max(1, threads() // max(1, excerpts))
-
-
-def added(log_ratios: Sequence[Float64Array]) -> Float64Array:
-    """Add what excerpts of one recording say, which is less than if each knew something of its own."""
-    return np.asarray(len(log_ratios) ** (TEMPER - 1.0) * np.sum(log_ratios, axis=0))
-
-
-def log_odds_of(evidence: float, excerpts: int) -> float:
-    """Return the log odds that a compressor was at work, from the evidence for it in so many excerpts.
-
-    Args:
-        evidence: ln of how much more likely they are if it was, as from `added`.
-        excerpts: their number.
-    """
-    return evidence - NOTHING_LOG_ODDS * float(excerpts**TEMPER)
-
-
 def _parts(count: int) -> list[slice]:
     """Divide so many candidates among threads: the same way for any number of these."""
     return [slice(start, start + SIDE_BY_SIDE) for start in range(0, max(1, count), SIDE_BY_SIDE)]
-
-
-def links_of(listeners: Sequence[Listener]) -> tuple[Link, ...]:
-    """Return what a gain may have followed: one is as good as another where all channels are alike."""
-    levels = (np.abs(one.excerpt.samples) for one in listeners)
-    alike = all(np.ptp(level, axis=0).max() <= ALIKE * level.max() for level in levels)
-    return LINKS[:1] if alike else LINKS
-
-
-def middle_one(several: Sequence[Item]) -> Sequence[Item]:
-    """Return the one that has to do for a first, quick look."""
-    return several[len(several) // 2 :][:1]
-
-
-def peak_dbfs(listeners: Sequence[Listener]) -> float:
-    """Return the level of the largest sample of all excerpts."""
-    peak = max(float(np.abs(one.excerpt.samples).max(initial=0.0)) for one in listeners)
-    return float(20.0 * np.log10(peak + 1e-12))

@@ -54,6 +54,13 @@ PROOF = 10.0
 """ln of a likelihood ratio, all excerpts together, from which on there is no doubt that a gain was there. Of
 untouched recordings of artists held out hardly any comes near it, docs/training.md."""
 
+ALIKE = 1e-3
+"""Channels whose magnitudes differ by no more than this share of the peak are alike."""
+
+ALONE, SUPPORTED, CONTRADICTED = 8.0, 2.0, 4.0
+"""What a single one of several excerpts may say at most, beside so many times what all others do, what speaks
+against it weighing more: something may happen by chance in a few seconds, and that is no proof."""
+
 LEAST_DB = -165.0
 """Under the excerpt's peak; below it there are only errors of arithmetic."""
 
@@ -73,10 +80,45 @@ class NoiseLevels:
     """
 
     def __init__(self, samples: Float64Array, rounding_power: float = 0.0) -> None:
+        least_db = LEAST_DB + 20.0 * np.log10(np.abs(samples).max())
+        distinct = samples[:1] if alike(samples) else samples
+        self._channels = [_ChannelNoise(one, rounding_power, least_db) for one in distinct]
+
+    @property
+    def knows(self) -> bool:
+        """Whether there is any noise in any channel."""
+        return any(channel.knows for channel in self._channels)
+
+    def log_ratios(
+        self, candidates: Sequence[CompressorParams], curves_db: Float32Array, known_s: float
+    ) -> Float64Array:
+        """Return ln p(noise | candidate) / p(noise | nothing done), as a mean of the channels that know.
+
+        Args:
+            candidates: compressors.
+            curves_db: their gains per frame, right but for the state in which they began.
+            known_s: how long before the excerpt that was; infinite where they were at rest where it begins.
+
+        Shape:
+            curves_db: `(K, n)`, or `(K, C, n)` where each channel has its own; result: `(K,)`.
+        """
+        each = curves_db[:, None] if curves_db.ndim == 2 else curves_db
+        said = [
+            channel.log_ratios(candidates, each[:, min(at, each.shape[1] - 1)], known_s)
+            for at, channel in enumerate(self._channels)
+            if channel.knows
+        ]
+        return np.asarray(np.mean(said, axis=0)) if said else np.zeros(len(candidates))
+
+
+class _ChannelNoise:
+    """The same for one channel."""
+
+    def __init__(self, samples: Float64Array, rounding_power: float, least_db: float) -> None:
         levels_db = band_levels_db(samples)
         steps_db = np.median(np.abs(np.diff(levels_db, axis=1)), axis=1)
         variation_db = 1.4826 / np.sqrt(2.0) * steps_db
-        heard = np.median(levels_db, axis=1) > LEAST_DB + 20.0 * np.log10(np.abs(samples).max())
+        heard = np.median(levels_db, axis=1) > least_db
         noisy = (variation_db > LEAST_VARIATION_DB) & (variation_db < MOST_VARIATION_DB)
         levels_db = levels_db[heard & noisy]
         dithers = DITHERS if rounding_power else (0.0,)
@@ -85,22 +127,15 @@ class NoiseLevels:
         added = [_share_added(power, dither * rounding_power * BIN_SHARE) for dither in dithers]
         self._added = np.concatenate(added).astype(np.float32)
 
+    @property
+    def knows(self) -> bool:
+        """Whether there is any noise."""
+        return self._levels_db.size > 0
+
     def log_ratios(
         self, candidates: Sequence[CompressorParams], curves_db: Float32Array, known_s: float
     ) -> Float64Array:
-        """Return ln p(noise | candidate) / p(noise | nothing done).
-
-        Args:
-            candidates: compressors.
-            curves_db: their gains per frame, right but for the state in which they began.
-            known_s: how long before the excerpt that was; infinite where they were at rest where it begins.
-
-        Shape:
-            curves_db: `(K, n)`; result: `(K,)`.
-        """
         likely = TRUST * self._evenness(candidates, curves_db, known_s)
-        if not likely.size:
-            return np.zeros(len(candidates))
         moved = np.logaddexp.reduce(likely.astype(np.float64), axis=1)
         ratios = moved[1:] - moved[0] + np.log1p(-AFTERWARDS)
         return np.asarray(np.logaddexp(ratios, np.log(AFTERWARDS)))
@@ -110,8 +145,6 @@ class NoiseLevels:
     ) -> Float32Array:
         """Return how even the bands become without any gain (first) and by taking back each candidate's."""
         length = min(self._levels_db.shape[1], curves_db.shape[1] // POOLED_FRAMES)
-        if not self._levels_db.shape[0] or not length:
-            return np.zeros((len(candidates) + 1, 0), dtype=np.float32)
         gains = np.ones((len(candidates) + 1, length), dtype=np.float32)
         gains[1:] = _pooled_power(curves_db)[:, :length]
         gains /= np.median(gains, axis=1, keepdims=True)
@@ -124,28 +157,48 @@ class NoiseLevels:
         return evenness(levels_db, self._added, gains, transients, SIGMA_DB, LIMIT)
 
 
+def corroborated(said: Float64Array) -> Float64Array:
+    """Add what several excerpts say, a single one of which does not prove anything by itself.
+
+    Shape:
+        said: `(excerpts, …)`; result: `(…)`.
+    """
+    total, best = said.sum(axis=0), said.max(axis=0)
+    if len(said) < 2:
+        return np.asarray(total)
+    others = np.where(said > 0.0, said, CONTRADICTED * said).sum(axis=0) - best
+    return np.asarray(np.minimum(total, ALONE + SUPPORTED * others))
+
+
+def alike(samples: Float64Array) -> bool:
+    """Return whether all channels have nearly the same magnitude.
+
+    Shape:
+        samples: `(C, T)`.
+    """
+    magnitude = np.abs(samples)
+    return bool(np.ptp(magnitude, axis=0).max() <= ALIKE * magnitude.max())
+
+
 def band_levels_db(samples: Float64Array) -> Float64Array:
     """Return the level of bands over time, as mean power per bin.
 
     Shape:
-        samples: `(C, T)`; result: `(B, T // FRAME_SAMPLES // POOLED_FRAMES)`.
+        samples: `(T,)`; result: `(B, T // FRAME_SAMPLES // POOLED_FRAMES)`.
     """
     hop = FRAME_SAMPLES
     margin = (WINDOW_SAMPLES - hop) // 2
     window = np.hanning(WINDOW_SAMPLES + 1)[:-1] ** 2  # lets nothing leak to where only noise is
     window *= 2.0 / window.sum()
-    padded = np.pad(samples, ((0, 0), (margin, margin)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES, axis=1)[:, ::hop]
-    count = windows.shape[1] // POOLED_FRAMES
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(samples, margin), WINDOW_SAMPLES)[::hop]
+    count = len(windows) // POOLED_FRAMES
     first = int(np.ceil(LOWEST_HZ / CURVE_RATE * WINDOW_SAMPLES))
     bands = (WINDOW_SAMPLES // 2 + 1 - first) // BAND_BINS
     first = WINDOW_SAMPLES // 2 + 1 - bands * BAND_BINS
-    power = np.zeros((count, bands))
-    for channel in windows:
-        spectrum = np.fft.rfft(channel[: count * POOLED_FRAMES] * window)[:, first:]
-        squares = np.square(spectrum.real) + np.square(spectrum.imag)
-        power += squares.reshape(count, POOLED_FRAMES, bands, BAND_BINS).mean(axis=(1, 3))
-    return np.asarray(10.0 * np.log10(power.T / len(samples) + 1e-30))
+    spectrum = np.fft.rfft(windows[: count * POOLED_FRAMES] * window)[:, first:]
+    squares = np.square(spectrum.real) + np.square(spectrum.imag)
+    power = squares.reshape(count, POOLED_FRAMES, bands, BAND_BINS).mean(axis=(1, 3))
+    return np.asarray(10.0 * np.log10(power.T + 1e-30))
 
 
 def _share_added(power: Float64Array, added: float) -> Float64Array:

@@ -1,179 +1,46 @@
-"""Settings searched for: a population that evolves, and what it knows in the end.
-
-Source:
-    Storn & Price, Differential evolution, Journal of Global Optimization 1997.
-"""
+"""Settings searched for by what sounds like a compressor: the profile network and the noise, together."""
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from unsquash.analysis.noise import PROOF
-from unsquash.analysis.space import LOWEST, compressor_at
-from unsquash.dsp.compressor import RANGES, CompressorParams, Link
-from unsquash.units import Float64Array
+from unsquash.analysis.population import Found, Kind, Population, Scorer
+from unsquash.dsp.compressor import Link
 
-FIRST_POPULATION, POPULATION = 192, 32
+FIRST_POPULATION = 192
 FIRST_GENERATIONS, ROUGH_GENERATIONS, GENERATIONS = 8, 12, 4
-SETTLED = 1.0
-"""A population whose scores differ no more than this, as a standard deviation, need not evolve further."""
 
-MUTATION, RECOMBINATION = (0.4, 0.9), 0.8
 HOPELESS = 15.0
 """Who is so far behind under the quick scorer is not looked at any closer."""
 
-WEIGHED = 48
-WIDER, LEAST_SPREAD = 1.3, 0.004
-
-CREEPING, TRIED, ROUNDS = 16, 24, 10
-FIRST_STEP, SHRINKING, LEAST_STEP = 0.7, 0.8, 0.001
-"""How what the noise proves is looked for more closely: so many places, and new ones about their better half
-in steps of so much of their spread."""
-
-Scorer = Callable[[Sequence[CompressorParams]], Float64Array]
-"""Candidates to logarithms of their likelihoods, up to a constant; shape `(K,)`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The compressor that a search found, and the evidence for it."""
-
-    evidence: float
-    params: CompressorParams
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Population:
-    """Compressors of one kind: with or without gain smoothing, following this or that of the channels.
-
-    Shape:
-        places: `(n, 6)`; scores: `(n,)`.
-    """
-
-    smoothed: bool
-    link: Link
-    peak_dbfs: float
-    places: Float64Array
-    scores: Float64Array
-
-    def settings(self, places: Float64Array) -> list[CompressorParams]:
-        of_full_scale = (compressor_at(place, smoothed=self.smoothed) for place in places)
-        return [dataclasses.replace(shifted(one, self.peak_dbfs), link=self.link) for one in of_full_scale]
-
-    def evolved(self, scorer: Scorer, generations: int, rng: np.random.Generator) -> _Population:
-        """Let the best of them evolve until they are settled, or for so many generations."""
-        from scipy.optimize import Bounds, differential_evolution  # takes most of a second
-
-        def loss(columns: Float64Array, /) -> Any:  # an array, as `vectorized` wants it
-            return np.asarray(-scorer(self.settings(columns.T)))
-
-        result = differential_evolution(
-            loss,
-            Bounds(np.zeros(LOWEST.size), np.ones(LOWEST.size)),
-            init=self.places[np.argsort(-self.scores, kind="stable")[:POPULATION]],
-            maxiter=generations,
-            mutation=MUTATION,
-            recombination=RECOMBINATION,
-            tol=0.0,
-            atol=SETTLED,
-            polish=False,
-            vectorized=True,
-            updating="deferred",
-            seed=rng,
-        )
-        return dataclasses.replace(self, places=result.population, scores=-result.population_energies)
-
-    def weighed(self, scorer: Scorer, rng: np.random.Generator) -> Found:
-        """Draw compressors around the better half, and weigh them."""
-        elite = self.places[np.argsort(-self.scores, kind="stable")[: len(self.places) // 2]]
-        centre = elite.mean(axis=0)
-        spread = np.linalg.cholesky(WIDER**2 * np.cov(elite.T) + LEAST_SPREAD**2 * np.eye(len(centre)))
-        standard = rng.standard_normal((WEIGHED, len(centre)))
-        places = np.clip(centre + standard @ spread.T, 0.0, 1.0)
-        scores = scorer(self.settings(places))
-        log_density = -0.5 * np.square(standard).sum(axis=1)
-        log_density -= np.log(np.sqrt(2.0 * np.pi) * np.diag(spread)).sum()
-        log_weights = scores - log_density
-        middle = softmax(log_weights) @ places
-        candidates = [middle, self.places[self.scores.argmax()]]
-        settings = self.settings(np.array(candidates))
-        best = int(np.argmax(scorer(settings)))
-        evidence = float(np.logaddexp.reduce(log_weights) - np.log(WEIGHED))
-        return Found(evidence=evidence, params=settings[best])
-
-    def creeping(self, scorer: Scorer, rng: np.random.Generator) -> CompressorParams:
-        """Climb to the top of a scorer, from the best of the population on, in smaller and smaller steps."""
-        places = self.places[np.argsort(-self.scores, kind="stable")[:CREEPING]]
-        scores = scorer(self.settings(places))
-        for step in FIRST_STEP * SHRINKING ** np.arange(ROUNDS):
-            best = places[np.argsort(-scores, kind="stable")[: CREEPING // 2]]
-            spread = np.linalg.cholesky(np.cov(places.T) + LEAST_STEP**2 * np.eye(LOWEST.size))
-            moves = step * rng.standard_normal((TRIED, LOWEST.size)) @ spread.T
-            tried = np.clip(best[rng.integers(len(best), size=TRIED)] + moves, 0.0, 1.0)
-            places = np.concatenate([places, tried])
-            scores = np.concatenate([scores, scorer(self.settings(tried))])
-            kept = np.argsort(-scores, kind="stable")[:CREEPING]
-            places, scores = places[kept], scores[kept]
-        return self.settings(places[:1])[0]
-
 
 def search(
-    few: Scorer,
-    all_of_them: Scorer,
-    noise: Scorer,
-    peak_dbfs: float,
-    rng: np.random.Generator,
-    links: Sequence[Link] = ("max",),
+    few: Scorer, all_of_them: Scorer, peak_dbfs: float, rng: np.random.Generator, links: Sequence[Link]
 ) -> Found:
     """Let compressors with and without gain smoothing evolve, and weigh what they come to.
 
     Args:
         few: a quick scorer, which most generations see.
         all_of_them: the true one.
-        noise: what the noise of all excerpts says; where it proves something, it knows the settings best.
         peak_dbfs: of the recording.
         rng: draws the candidates.
         links: what their gain may have followed.
     """
+    kinds = [Kind(smoothed=smoothed, link=link) for smoothed in (True, False) for link in links]
     populations = []
-    for smoothed, link in itertools.product((True, False), links):
-        places = rng.random((FIRST_POPULATION, LOWEST.size))
-        zeros = np.zeros(len(places))
-        first = _Population(smoothed=smoothed, link=link, peak_dbfs=peak_dbfs, places=places, scores=zeros)
-        first = dataclasses.replace(first, scores=few(first.settings(places)))
+    for kind in kinds:
+        first = Population.drawn(kind, peak_dbfs, few, FIRST_POPULATION, rng)
         populations.append(first.evolved(few, FIRST_GENERATIONS, rng))
-    kinds = len(populations)
     populations = [one.evolved(few, ROUGH_GENERATIONS, rng) for one in _with_hope(populations, 2.0)]
     last = [one.evolved(all_of_them, GENERATIONS, rng) for one in _with_hope(populations, 1.0)]
     found = [one.weighed(all_of_them, rng) for one in last]
-    evidence = float(np.logaddexp.reduce([one.evidence for one in found]) - np.log(kinds))
-    ahead = int(np.argmax([one.evidence for one in found]))
-    params = found[ahead].params
-    if noise([params])[0] >= PROOF:
-        closer = last[ahead].creeping(noise, rng)
-        params = (params, closer)[int(np.argmax(noise([params, closer])))]
-    return Found(evidence=evidence, params=params)
+    evidence = float(np.logaddexp.reduce([one.evidence for one in found]) - np.log(len(kinds)))
+    return Found(evidence=evidence, params=max(found, key=lambda one: one.evidence).params)
 
 
-def _with_hope(populations: Sequence[_Population], patience: float) -> list[_Population]:
+def _with_hope(populations: Sequence[Population], patience: float) -> list[Population]:
     """Return those whose best is not too far behind the best of all."""
-    ahead = max(float(one.scores.max()) for one in populations)
-    return [one for one in populations if one.scores.max() >= ahead - patience * HOPELESS]
-
-
-def shifted(params: CompressorParams, offset_db: float) -> CompressorParams:
-    """Return the compressor for a recording whose level was changed by so much, as far as thresholds go."""
-    threshold_db = max(RANGES["threshold_db"][0], min(0.0, params.threshold_db + offset_db))
-    return dataclasses.replace(params, threshold_db=threshold_db)
-
-
-def softmax(logarithms: Float64Array) -> Float64Array:
-    """Return weights of sum 1 from their logarithms."""
-    powers = np.exp(logarithms - logarithms.max())
-    return np.asarray(powers / powers.sum())
+    ahead = max(one.best for one in populations)
+    return [one for one in populations if one.best >= ahead - patience * HOPELESS]

@@ -16,7 +16,6 @@ from unsquash.dsp.jit import contracted
 Float32Array = npt.NDArray[np.float32]
 
 _LOG_LEAST = np.float32(1e-12)
-_HALF_LN2 = np.float32(0.34657359)
 _LOG2_E = np.float32(1.44269504)
 _DEEPEST = np.float32(-40.0)
 
@@ -41,20 +40,22 @@ def log_gain_curves(
     """Fill `curves` with the logarithm of the mean g of every `hop` steps.
 
     Args:
-        level: magnitude of the compressors' output; RMS detection.
+        level: magnitude of the compressors' output.
         hop: steps per entry of `curves`.
         settings: per candidate 1 / threshold (linear), slope 1 − 1/R, half the knee's width in nepers (> 0),
-            and coefficients (1 for no smoothing): detector attack and release, gain attack and release.
-        state: u over the threshold's square and g before the first step; after it, those after the last.
+            coefficients (1 for no smoothing): detector attack and release, gain attack and release; then 1
+            for an RMS, 0 for a peak detector, and nepers of level per doubling of u: ln 2 over 2 or 1.
+        state: u over the threshold's power and g before the first step; after it, those after the last.
         curves: where the result goes.
 
     Shape:
-        level: `(hop · n,)`; settings: `(7, K)`; state: `(2, K)`; curves: `(n, K)`.
+        level: `(hop · n,)`; settings: `(9, K)`; state: `(2, K)`; curves: `(n, K)`.
     """
     # copies, so that the compiler knows that nothing overlaps
     inverse_threshold, slope, half_knee = settings[0].copy(), settings[1].copy(), settings[2].copy()
     detector_attack, detector_release = settings[3].copy(), settings[4].copy()
     gain_attack, gain_release = settings[5].copy(), settings[6].copy()
+    squared, nepers = settings[7].copy(), settings[8].copy()
     count = inverse_threshold.size
     u, g = state[0].copy(), state[1].copy()
     total, inverse_gain = np.zeros(count, np.float32), inverse_threshold / g
@@ -68,7 +69,7 @@ def log_gain_curves(
             at += 1
             for k in range(count):
                 a = x * inverse_gain[k]
-                a = a * a
+                a *= a * squared[k] + (one - squared[k])
                 v = u[k]
                 v += (detector_attack[k] if a > v else detector_release[k]) * (a - v)
                 u[k] = v
@@ -76,7 +77,7 @@ def log_gain_curves(
                 exponent = np.float32((bits >> 23) - 127)
                 m = np.int32((bits & 0x7FFFFF) | 0x3F800000).view(np.float32)
                 log2 = (((((_L6 * m + _L5) * m + _L4) * m + _L3) * m + _L2) * m + _L1) * m + _L0 + exponent
-                over = _HALF_LN2 * log2
+                over = nepers[k] * log2
                 bend = min(max(over + half_knee[k], zero), half_knee[k] + half_knee[k])
                 reduction = bend * bend * curvature[k] + max(over - half_knee[k], zero)
                 z = max(-slope[k] * reduction * _LOG2_E, _DEEPEST)

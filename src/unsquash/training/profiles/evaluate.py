@@ -23,8 +23,8 @@ from unsquash.analysis.candidates import LEAD_S, stepped_levels
 from unsquash.analysis.excerpts import Excerpt as Heard
 from unsquash.analysis.identification import identify
 from unsquash.analysis.listening import Listener, listen
-from unsquash.analysis.searching import softmax
-from unsquash.analysis.space import NOTHING, compressor_at, place_of
+from unsquash.analysis.population import softmax
+from unsquash.analysis.space import NOTHING, compressor_at, place_of, with_link
 from unsquash.audio import ArraySource, check_target
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.profiles import load_profile_set
@@ -230,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     for group in ("five", "thirty"):
         known = load_profile_set(group)
-        candidates = [*known.values(), NOTHING]
+        candidates = [*map(with_link, known.values()), NOTHING]
         for kind, part in asked:
             tracks = choose(corpus, part, kind)
             for word, (protocol, lead_s) in protocols.items():

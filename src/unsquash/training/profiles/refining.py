@@ -57,7 +57,7 @@ def regressed(
     place, _ = settled(posterior, seen.peak_dbfs)
     found = compressor_at(np.clip(place, 0.0, 1.0), smoothed=True)
     threshold_db = float(LOWEST[0] + DB_PER_UNIT * place[0])
-    return dataclasses.replace(found, threshold_db=min(0.0, max(-120.0, threshold_db)))
+    return dataclasses.replace(found, threshold_db=min(0.0, max(-120.0, threshold_db)), link="max")
 
 
 def ways(

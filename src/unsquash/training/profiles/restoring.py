@@ -18,7 +18,6 @@ from unsquash import metrics
 from unsquash.analysis.diagnosis import analyze
 from unsquash.analysis.identification import identify
 from unsquash.analysis.listening import listen
-from unsquash.analysis.space import with_link
 from unsquash.audio import ArraySource, check_target
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.inverse import invert
@@ -108,7 +107,7 @@ def restored(squashed: Float64Array, options: RestoreOptions) -> Float64Array:
 def inverted(squashed: Float64Array, params: CompressorParams) -> Float64Array:
     """Invert; what has no stable inverse is left as it is, as `auto` would."""
     try:
-        return invert(squashed, SAMPLE_RATE, with_link(params)).samples
+        return invert(squashed, SAMPLE_RATE, params).samples
     except InversionError:
         return squashed
 
