@@ -167,6 +167,19 @@ def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
     assert make_plan(found, RestoreOptions(link="off")).method == "neural"
 
 
+def test_each_channel_has_its_own_gain_back_where_that_was_found_and_nobody_wants_it_otherwise():
+    found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fitted(link="off"))
+    for link in (None, "off"):
+        plan = make_plan(found, RestoreOptions(link=link))
+        assert plan.method == "hybrid"
+        assert plan.stages[0].params.link == "off"
+        assert "in each channel on its own" in plan.reasons[0]
+    for link in ("max", "mean", "rms"):
+        assert make_plan(found, RestoreOptions(link=link)).method == "neural"
+        linked = replace(found, compressor=fitted())
+        assert "each channel" not in make_plan(linked, RestoreOptions(link=link)).reasons[0]
+
+
 @pytest.mark.parametrize(
     "fit",
     [fitted(0.49), fitted(ratio=8.0), replace(fitted(), amount=0.2), None],

@@ -237,6 +237,8 @@ def _levels_table(diagnosis: Diagnosis) -> Table:
             name, text, unit = _named(f"compressor_{setting}", value)
             low, high = diagnosis.compressor.ranges[setting]
             table.add_row(name, text, f"{unit} ({low:.3g} to {high:.3g})".lstrip())
+        table.add_row(*_named("compressor_detector", diagnosis.compressor.params.detector))
+        table.add_row(*_named("compressor_link", diagnosis.compressor.params.link))
     if diagnosis.identification is not None:
         _add_identification(table, diagnosis.identification)
     return table

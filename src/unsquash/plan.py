@@ -224,7 +224,7 @@ def _judge(diagnosis: Diagnosis, neural: NeuralInversion, options: RestoreOption
         return Plan(stages=(), reasons=(f"no sure sign of noticeable squashing{doubt}",), warnings=remarks)
     if clipped and dynamics.verdict == "limited" and diagnosis.clipping.fraction >= HEAVILY_CLIPPED:
         return Plan(stages=(declipping,), reasons=(*clipped, "which explains why it looks limited"))
-    if _fits(diagnosis, neural):
+    if _fits(diagnosis, neural, options):
         return _hybrid_plan(diagnosis, neural, options)
     reason = (
         f"the recording looks {dynamics.verdict} (confidence {dynamics.confidence:.2f}): "
@@ -254,10 +254,12 @@ def _named_plan(diagnosis: Diagnosis, options: RestoreOptions) -> Plan:
     return Plan(stages=(stage,), reasons=(reason,))
 
 
-def _fits(diagnosis: Diagnosis, neural: NeuralInversion) -> bool:
+def _fits(diagnosis: Diagnosis, neural: NeuralInversion, options: RestoreOptions) -> bool:
     """Return whether a compressor was found that explains enough, and whose inverse cannot run away."""
     fit, peak_dbfs = diagnosis.compressor, diagnosis.levels.sample_peak_dbfs
-    if fit is None or peak_dbfs is None or not neural.linked or neural.ceilings:
+    if fit is None or peak_dbfs is None or neural.ceilings:
+        return False
+    if options.link is not None and (options.link == "off") != (fit.params.link == "off"):
         return False
     if diagnosis.dynamics is None or diagnosis.dynamics.verdict != "compressed":
         return False  # a limiter that looks ahead is none of the compressors that are fitted
@@ -274,9 +276,10 @@ def _hybrid_plan(diagnosis: Diagnosis, neural: NeuralInversion, options: Restore
     if fit.is_proven:
         explained = "how the noise far below the music moves"
         cap_db = PROVEN_GAIN_CAP_DB if options.max_gain_db is None else options.max_gain_db
+    apart = ", in each channel on its own," if found.link == "off" else ""
     weight = "" if fit.share == 1.0 else f", best with a weight of {fit.share:g} beside the network's gain"
     reason = (
-        f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS explains "
+        f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS{apart} explains "
         f"{explained}{weight}"
     )
     stage = HybridInversion(

@@ -44,6 +44,8 @@ COLUMNS = (
     "compressor_release_ms",
     "profile",
     "profile_probability",
+    "compressor_detector",
+    "compressor_link",
 )
 """New ones will be added at the end only."""
 
@@ -103,6 +105,8 @@ def _findings(report: FileAnalysis) -> dict[str, Value]:
         values["compressor_agreement"] = diagnosis.compressor.agreement
         for setting, value in settings_of(diagnosis.compressor.params).items():
             values[f"compressor_{setting}"] = value
+        values["compressor_detector"] = diagnosis.compressor.params.detector
+        values["compressor_link"] = diagnosis.compressor.params.link
     if diagnosis.identification is not None and diagnosis.identification.profile is not None:
         values["profile"] = diagnosis.identification.profile
         values["profile_probability"] = diagnosis.identification.probability

@@ -394,6 +394,61 @@ def test_what_looks_limited_is_left_to_the_network(net: GainNet, monkeypatch: py
     assert found.compressor is None
 
 
+@pytest.mark.parametrize(
+    ("network", "compressor", "verdict"),
+    [(0.0, 2.0, "compressed"), (5.0, 5.5, "limited"), (5.0, 6.5, "compressed"), (0.0, 0.5, "limited")],
+)
+def test_what_looks_limited_was_compressed_if_the_noise_says_so_far_louder(
+    net: GainNet, monkeypatch: pytest.MonkeyPatch, network: float, compressor: float, verdict: str
+) -> None:
+    params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    other = Identification(
+        profile=None, probability=0.1, squashed=0.1, known=0.0, params=params, other=params
+    )
+    fit = fit_of(params, proofs=(PROOF * network, 0.0, 0.0, 0.0, 0.0, PROOF * compressor))
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: other)
+    monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
+    monkeypatch.setattr(dynamics, "NOTICEABLE_DEVIATION_DB", 0.0)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    found = analyze(ArraySource(samples, 8_000), net=with_judgement(net, 6.0, 5.0), suspects=suspects)
+    assert found.dynamics is not None
+    assert found.dynamics.verdict == verdict
+    assert (found.compressor is not None) is (verdict == "compressed")
+
+
+@pytest.mark.parametrize(
+    ("known", "other", "told"),
+    [(12.0, 20.0, "other"), (20.0, 12.0, "known"), (9.0, 12.0, "other"), (5.0, 9.0, "known")],
+)
+def test_of_a_known_compressor_and_another_one_the_noise_chooses(
+    net: GainNet, monkeypatch: pytest.MonkeyPatch, known: float, other: float, told: str
+) -> None:
+    settings = {
+        "known": CompressorParams(threshold_db=-6.0, ratio=2.0),
+        "other": CompressorParams(threshold_db=-9.0, ratio=3.0),
+    }
+    fits = {
+        settings[name]: fit_of(settings[name], proofs=(0.0, 0.0, 0.0, 0.0, 0.0, proof))
+        for name, proof in (("known", known), ("other", other))
+    }
+    unsure = Identification(
+        profile="mine",
+        probability=0.5,
+        squashed=0.99,
+        known=0.5,
+        params=settings["known"],
+        other=settings["other"],
+    )
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: unsure)
+    monkeypatch.setattr(fitting, "fit_compressor", lambda _, __, params: fits[params])
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    found = analyze(ArraySource(samples, 8_000), net=with_judgement(net, LINE + 1.0, -5.0), suspects=suspects)
+    assert found.compressor is not None
+    assert found.compressor.params == settings[told]
+
+
 def test_a_gain_that_the_network_hardly_hears_is_noticed_if_a_compressor_surely_made_it(
     net: GainNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,9 @@ class Oracle:
     def noise_log_ratios(self, candidates: Sequence[CompressorParams], *, at_once: int = 1) -> np.ndarray:
         return self.noise_and_depth(candidates)[0]
 
-    def noise_and_depth(self, candidates: Sequence[CompressorParams]) -> tuple[np.ndarray, np.ndarray]:
+    def noise_and_depth(
+        self, candidates: Sequence[CompressorParams], *, lead_s: float = LEAD_S
+    ) -> tuple[np.ndarray, np.ndarray]:
         distances = [np.square(place_of(one) - place_of(self.truth)).sum() for one in candidates]
         alike = np.array(
             [all(getattr(one, name) == getattr(self.truth, name) for name in TOPOLOGY) for one in candidates]
@@ -302,3 +304,13 @@ def test_how_many_excerpts_were_heard_is_told(oracle: type[Oracle]) -> None:
     listeners = heard_by(oracle)
     assert identify(listeners, KNOWN, search=False).excerpts == len(listeners)
     assert identify(listeners, {}).excerpts == len(listeners)
+
+
+def test_a_level_changed_by_much_is_believed_if_the_noise_proves_it() -> None:
+    params = CompressorParams(threshold_db=-20.0, ratio=4.0)
+    far = Identification(
+        profile="one", probability=0.99, squashed=0.99, known=0.99, params=params, offset_db=22.0
+    )
+    assert not far.is_sure
+    assert replace(far, proof=PROOF).is_sure
+    assert not replace(far, proof=PROOF, known=0.9).is_sure

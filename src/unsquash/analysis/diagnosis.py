@@ -130,12 +130,14 @@ def _searched(
             ]
             fitted = max(fits, key=lambda fit: fit.proof) if fits[-1].is_proven else fits[0]
         # a limiter moves the noise, too, but looks ahead as no compressor does that is searched for
-        is_heard = not seen.looks_limited or (fitted is not None and fitted.is_ahead)
-        log_odds = identification.log_odds if identification is not None and is_heard else 0.0
+        log_odds = 0.0 if identification is None else identification.log_odds
+        if seen.looks_limited:
+            if fitted is None or not fitted.is_ahead:
+                fitted, log_odds = None, 0.0
+            else:
+                log_odds = max(log_odds, MOST_SUPPORT)
         dynamics = seen.dynamics(log_odds)
-        if not is_heard:
-            fitted = None
-        elif fitted is not None:
+        if fitted is not None:
             is_sure = fitted.is_proven or log_odds >= MOST_SUPPORT
             moved_db = fitted.deviation_db if is_sure else 0.0
             dynamics = seen.dynamics(log_odds, moved_db, fitted.proof)

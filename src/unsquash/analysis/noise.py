@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES
 from unsquash.dsp.compressor import CompressorParams
@@ -82,7 +83,15 @@ class NoiseLevels:
     def __init__(self, samples: Float64Array, rounding_power: float = 0.0) -> None:
         least_db = LEAST_DB + 20.0 * np.log10(np.abs(samples).max())
         distinct = samples[:1] if alike(samples) else samples
-        self._channels = [_ChannelNoise(one, rounding_power, least_db) for one in distinct]
+        levels_db = np.array([band_levels_db(one) for one in distinct])
+        together_db = 10.0 * np.log10(np.mean(10.0 ** (levels_db / 10.0), axis=0))
+        noisy = _may_be_noise(together_db)
+        self._channels = [
+            _ChannelNoise(
+                one_db[(noisy | _may_be_noise(one_db)) & _is_over(one_db, least_db)], rounding_power
+            )
+            for one_db in levels_db
+        ]
 
     @property
     def knows(self) -> bool:
@@ -112,15 +121,9 @@ class NoiseLevels:
 
 
 class _ChannelNoise:
-    """The same for one channel."""
+    """The same for one channel, from the levels of those bands, `(B, m)`."""
 
-    def __init__(self, samples: Float64Array, rounding_power: float, least_db: float) -> None:
-        levels_db = band_levels_db(samples)
-        steps_db = np.median(np.abs(np.diff(levels_db, axis=1)), axis=1)
-        variation_db = 1.4826 / np.sqrt(2.0) * steps_db
-        heard = np.median(levels_db, axis=1) > least_db
-        noisy = (variation_db > LEAST_VARIATION_DB) & (variation_db < MOST_VARIATION_DB)
-        levels_db = levels_db[heard & noisy]
+    def __init__(self, levels_db: Float64Array, rounding_power: float) -> None:
         dithers = DITHERS if rounding_power else (0.0,)
         self._levels_db = np.ascontiguousarray(np.tile(levels_db, (len(dithers), 1)), dtype=np.float32)
         power = 10.0 ** (np.median(levels_db, axis=1) / 10.0)
@@ -163,10 +166,10 @@ def corroborated(said: Float64Array) -> Float64Array:
     Shape:
         said: `(excerpts, …)`; result: `(…)`.
     """
-    total, best = said.sum(axis=0), said.max(axis=0)
+    total = said.sum(axis=0)
     if len(said) < 2:
         return np.asarray(total)
-    others = np.where(said > 0.0, said, CONTRADICTED * said).sum(axis=0) - best
+    others = np.where(said > 0.0, said, CONTRADICTED * said).sum(axis=0) - said.max(axis=0)
     return np.asarray(np.minimum(total, ALONE + SUPPORTED * others))
 
 
@@ -199,6 +202,17 @@ def band_levels_db(samples: Float64Array) -> Float64Array:
     squares = np.square(spectrum.real) + np.square(spectrum.imag)
     power = squares.reshape(count, POOLED_FRAMES, bands, BAND_BINS).mean(axis=(1, 3))
     return np.asarray(10.0 * np.log10(power.T + 1e-30))
+
+
+def _may_be_noise(levels_db: Float64Array) -> npt.NDArray[np.bool_]:
+    """Return whether levels vary from each to the next as those of noise do, whatever moves it slowly."""
+    steps_db = np.median(np.abs(np.diff(levels_db, axis=1)), axis=1)
+    variation_db = 1.4826 / np.sqrt(2.0) * steps_db
+    return np.asarray((variation_db > LEAST_VARIATION_DB) & (variation_db < MOST_VARIATION_DB))
+
+
+def _is_over(levels_db: Float64Array, least_db: float) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.median(levels_db, axis=1) > least_db)
 
 
 def _share_added(power: Float64Array, added: float) -> Float64Array:

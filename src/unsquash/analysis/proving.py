@@ -73,4 +73,7 @@ def prove(
 
 
 def _best_of(populations: Sequence[Population], count: int) -> list[Population]:
-    return sorted(populations, key=lambda one: -one.best)[:count]
+    """Return the best one of each link, then the best of the others, so many in all."""
+    ahead = sorted(populations, key=lambda one: -one.best)
+    first = {one.kind.link: one for one in reversed(ahead)}.values()
+    return sorted(ahead, key=lambda one: one not in first)[:count]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -42,11 +43,6 @@ def pooled(listeners: Sequence[Listener]) -> Scorer:
     return score
 
 
-def quick_noise(listeners: Sequence[Listener]) -> Scorer:
-    """Ask the noise of every other excerpt, a little of what came before being known."""
-    return by_noise(listeners[::2], BRIEF_LEAD_S)
-
-
 def quick(listeners: Sequence[Listener]) -> Scorer:
     """Ask one excerpt, out of the middle, and the noise where the recording begins, maybe from rest."""
     middle = middle_one(listeners)
@@ -61,19 +57,24 @@ def quick(listeners: Sequence[Listener]) -> Scorer:
     return score
 
 
-def by_noise(listeners: Sequence[Listener], lead_s: float = LEAD_S) -> Scorer:
-    """Add up what the noise of several excerpts says, and what nobody would do to a recording.
+def by_noise(listeners: Sequence[Listener]) -> Scorer:
+    """Ask what the noise of several excerpts proves, and take off what nobody would do to a recording."""
+    return _noise_scorer(listeners, LEAD_S, corroborated)
 
-    Args:
-        listeners: to excerpts.
-        lead_s: how much of what came before each of them counts.
-    """
 
+def quick_noise(listeners: Sequence[Listener]) -> Scorer:
+    """Add up what the noise of every other excerpt says, a little of what came before being known."""
+    return _noise_scorer(listeners[::2], BRIEF_LEAD_S, partial(np.sum, axis=0))
+
+
+def _noise_scorer(
+    listeners: Sequence[Listener], lead_s: float, pool: Callable[[Float64Array], Float64Array]
+) -> Scorer:
     def score(candidates: Sequence[CompressorParams]) -> Float64Array:
         looked = [*in_order(lambda one: one.noise_and_depth(candidates, lead_s=lead_s), listeners, threads())]
         said, depths_db = (np.array([look[k] for look in looked]) for k in range(2))
         absurd_db = np.maximum(0.0, depths_db.max(axis=0) - DEEPEST_DB)
-        return np.asarray(corroborated(said) - PER_ABSURD_DB * absurd_db)
+        return np.asarray(pool(said) - PER_ABSURD_DB * absurd_db)
 
     return score
 
