@@ -8,7 +8,7 @@ import pytest
 
 from unsquash.analysis.clipping import Clipping
 from unsquash.analysis.diagnosis import Diagnosis
-from unsquash.analysis.fitting import SHARES, CompressorFit
+from unsquash.analysis.fitting import MOST_DOUBT, SHARES, CompressorFit
 from unsquash.analysis.identification import Identification
 from unsquash.analysis.levels import Levels
 from unsquash.analysis.noise import PROOF
@@ -148,6 +148,7 @@ def fitted(agreement=0.9, **changes):
         deviation_db=2.0,
         least_db=0.5,
         proofs=UNPROVEN,
+        music=0.0,
         ranges=ranges,
     )
 
@@ -202,6 +203,8 @@ def test_what_the_noise_proves_is_given_back_by_that_share(best, share):
     assert ("weight" in plan.reasons[0]) == (share < 1.0)
     (capped,) = make_plan(found, RestoreOptions(max_gain_db=6.0)).stages
     assert capped.max_gain_db == 6.0
+    unlike = replace(fit, music=-1.1 * MOST_DOUBT)
+    assert make_plan(replace(found, compressor=unlike), RestoreOptions()).method == "neural"
     doubtful = replace(fit, proofs=tuple(0.9 * PROOF / (PROOF + 1.0) * proof for proof in proofs))
     assert make_plan(replace(found, compressor=doubtful), RestoreOptions()).method == "neural"
 

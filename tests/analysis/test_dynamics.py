@@ -22,7 +22,7 @@ from unsquash.analysis.dynamics import (
     weigh_by_noise,
 )
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.fitting import CompressorFit
+from unsquash.analysis.fitting import MOST_DOUBT, CompressorFit
 from unsquash.analysis.identification import Identification, Suspects
 from unsquash.analysis.noise import PROOF
 from unsquash.audio import ArraySource, AudioInfo
@@ -127,6 +127,7 @@ def fit_of(
     agreement: float = 0.9,
     amount: float = 1.0,
     proofs: tuple[float, ...] = (0.0, 3.0, 3.0, 3.0, 3.0, 3.0),
+    music: float = 0.0,
 ) -> CompressorFit:
     return CompressorFit(
         params=params,
@@ -135,6 +136,7 @@ def fit_of(
         deviation_db=2.0,
         least_db=0.5,
         proofs=proofs,
+        music=music,
         ranges={},
     )
 
@@ -302,22 +304,24 @@ def test_what_the_noise_proves_of_the_networks_gain_needs_no_other_evidence(
 
 
 @pytest.mark.parametrize(
-    ("proofs", "verdict", "told"),
+    ("proofs", "music", "verdict", "told"),
     [
-        ((0.0, 0.0, 0.0, 0.0, 0.0, 20.0), "compressed", True),
-        ((20.0, 0.0, 0.0, 0.0, 0.0, 0.0), "compressed", False),  # by what the network hears
-        ((0.0, 0.0, 0.0, 0.0, 0.0, 9.0), "none", False),
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 20.0), 0.0, "compressed", True),
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 20.0), -1.1 * MOST_DOUBT, "none", False),
+        ((20.0, 0.0, 0.0, 0.0, 0.0, 0.0), 0.0, "compressed", False),  # by what the network hears
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 9.0), 0.0, "none", False),
     ],
 )
 def test_what_the_noise_proves_of_a_compressor_is_believed_against_the_judge(
     net: GainNet,
     monkeypatch: pytest.MonkeyPatch,
     proofs: tuple[float, ...],
+    music: float,
     verdict: str,
     told: bool,
 ) -> None:
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
-    fit = fit_of(params, agreement=0.1, amount=0.1, proofs=proofs)
+    fit = fit_of(params, agreement=0.1, amount=0.1, proofs=proofs, music=music)
     other = Identification(
         profile=None, probability=0.9, squashed=0.9, known=0.0, params=params, other=params
     )

@@ -10,15 +10,16 @@ import pytest
 
 from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, LINKS, candidate_curves_db, stepped_level
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.fitting import Agreement, fit_compressor
+from unsquash.analysis.fitting import MOST_DOUBT, Agreement, fit_compressor
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
+from unsquash.analysis.scorers import TEMPER
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.units import Float64Array
 
-FRAMES, PROOF_OF_ONE, BEST_SHARE = 860, 4.0, 0.9
+FRAMES, PROOF_OF_ONE, BEST_SHARE, MUSIC = 860, 4.0, 0.9, 3.0
 RMS = CompressorParams(
     threshold_db=-22.0,
     ratio=4.0,
@@ -49,6 +50,12 @@ class Ear:
 
     def curves_db(self, candidates: Sequence[CompressorParams]) -> Float32Array:
         return candidate_curves_db(self._level, candidates, from_rest=False)
+
+    def log_ratios(self, candidates: Sequence[CompressorParams]) -> Float64Array:
+        return np.full(len(candidates), MUSIC) + self.noise_log_ratios(candidates)
+
+    def noise_log_ratios(self, candidates: Sequence[CompressorParams]) -> Float64Array:
+        return np.full(len(candidates), PROOF_OF_ONE)
 
     def proofs(
         self, params: CompressorParams, estimate_db: Float64Array, shares: Sequence[float]
@@ -101,12 +108,14 @@ def test_what_noise_says_of_all_excerpts_is_added_and_decides_where_it_says_enou
     squashed = compress(original, CURVE_RATE, SMOOTHED)
     fit = fit_compressor(ears(squashed.samples), halves(reduction(squashed.gain)), SMOOTHED)
     assert fit.proof == pytest.approx(2 * PROOF_OF_ONE)
+    assert fit.music == pytest.approx(2**TEMPER * MUSIC)
     assert fit.proofs[0] == pytest.approx(2 * PROOF_OF_ONE * (1.0 - BEST_SHARE**2))
     assert not fit.is_proven
     alike, doubtful = replace(fit, agreement=0.8), replace(fit, agreement=0.7)
     assert (alike.share, doubtful.share) == (0.7, 0.25)
     proofs = tuple(proof * PROOF / fit.proof for proof in fit.proofs)
     assert replace(doubtful, proofs=proofs).is_proven
+    assert not replace(doubtful, proofs=proofs, music=-1.1 * MOST_DOUBT).is_proven
     assert replace(doubtful, proofs=proofs).share == BEST_SHARE
 
 

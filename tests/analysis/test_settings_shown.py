@@ -20,7 +20,13 @@ from unsquash.pipeline import FileAnalysis, analyze_file
 from unsquash.spreadsheet import Sheet
 
 PARAMS = CompressorParams(
-    threshold_db=-20.5, ratio=2.5, detector_attack_ms=4.0, detector_release_ms=120.0, smoothing="none"
+    threshold_db=-20.5,
+    ratio=2.5,
+    detector_attack_ms=4.0,
+    detector_release_ms=120.0,
+    smoothing="none",
+    detector="peak",
+    link="mean",
 )
 
 
@@ -36,6 +42,7 @@ def report(tmp_path: Path) -> FileAnalysis:
         deviation_db=2.0,
         least_db=0.5,
         proofs=(0.0, 3.0, 3.0, 3.0, 3.0, 3.0),
+        music=0.0,
         ranges=likely_ranges(PARAMS),
     )
     return dataclasses.replace(found, diagnosis=dataclasses.replace(found.diagnosis, compressor=fit))
@@ -48,6 +55,8 @@ def test_the_table_has_settings_and_ranges(report: FileAnalysis, capsys: pytest.
     assert "compressor ratio 2.5 (2 to 4.5)" in lines
     assert "compressor attack 4.00 ms (3.2 to 13.6)" in lines
     assert "compressor release 120.00 ms (54 to 144)" in lines
+    assert "compressor detector peak" in lines
+    assert "compressor link mean" in lines
 
 
 def test_the_spreadsheet_has_the_same_settings(report: FileAnalysis) -> None:
@@ -58,3 +67,4 @@ def test_the_spreadsheet_has_the_same_settings(report: FileAnalysis) -> None:
     assert float(row["compressor_ratio"]) == PARAMS.ratio
     assert float(row["compressor_attack_ms"]) == PARAMS.detector_attack_ms
     assert float(row["compressor_release_ms"]) == PARAMS.detector_release_ms
+    assert (row["compressor_detector"], row["compressor_link"]) == ("peak", "mean")

@@ -128,7 +128,8 @@ def _searched(
                 fit_compressor(listeners, estimates_db, params)
                 for params in dict.fromkeys((identification.params, identification.other))
             ]
-            fitted = max(fits, key=lambda fit: fit.proof) if fits[-1].is_proven else fits[0]
+            proven = [fit for fit in fits if fit.is_proven]
+            fitted = max(proven, key=lambda fit: fit.proof, default=fits[0])
         # a limiter moves the noise, too, but looks ahead as no compressor does that is searched for
         log_odds = 0.0 if identification is None else identification.log_odds
         if seen.looks_limited:
@@ -140,7 +141,7 @@ def _searched(
         if fitted is not None:
             is_sure = fitted.is_proven or log_odds >= MOST_SUPPORT
             moved_db = fitted.deviation_db if is_sure else 0.0
-            dynamics = seen.dynamics(log_odds, moved_db, fitted.proof)
+            dynamics = seen.dynamics(log_odds, moved_db, fitted.proof if fitted.is_proven else 0.0)
     if dynamics.verdict != "compressed":
         fitted = None
     elif identification is not None and log_odds > 0.0:
