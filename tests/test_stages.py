@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
+from unsquash.analysis.diagnosis import analyze
+from unsquash.audio import ArraySource
+from unsquash.dsp.compressor import CompressorParams
 from unsquash.nets.gain import GainNet, GainNetConfig
-from unsquash.stages import network_on, suspects_of
+from unsquash.options import RestoreOptions
+from unsquash.plan import HybridInversion, NeuralInversion, Plan
+from unsquash.stages import network_on, restored_blocks, suspects_of
 from unsquash.training.checkpoint import save_net
 
 PROFILES = (
@@ -39,3 +46,30 @@ def test_a_profile_set_that_was_edited_is_read_again(tmp_path: Path) -> None:
     edited = suspects_of("cpu", str(path))
     assert edited.known["mine"].ratio == 3.0
     assert edited.net is suspects_of("cpu", "five").net
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_the_share_of_a_network_is_unlinked_if_so_planned(tmp_path: Path, linked: bool) -> None:
+    rng = np.random.default_rng(1)
+    source = ArraySource(rng.uniform(-0.5, 0.5, (2, 40_000)) * [[1.0], [0.1]], 44_100)
+    save(tmp_path / "m.safetensors", 0)
+    options = RestoreOptions(method="neural", model=str(tmp_path / "m.safetensors"))
+    net = network_on("cpu", options.model)
+    assert isinstance(net, GainNet)
+    diagnosis = analyze(source, net=net)
+    neural = NeuralInversion(model=options.model, linked=linked, max_gain_db=24.0)
+    stage = HybridInversion(
+        params=CompressorParams(threshold_db=-20.0, ratio=2.0, link="max"),
+        share=0.5,
+        least_db=0.0,
+        neural=neural,
+        max_gain_db=24.0,
+    )
+    gains = []
+    plan = Plan(stages=(stage,), reasons=())
+    for _ in restored_blocks(
+        source, plan, diagnosis, options, net, 0, 40_000, lambda _, gain_db: gains.append(gain_db)
+    ):
+        pass
+    gain_db = np.concatenate(gains, axis=1)
+    assert (np.ptp(gain_db, axis=0).max() > 0.01) is not linked

@@ -215,7 +215,7 @@ def _engine(
     if isinstance(stage, HybridInversion):
         from unsquash.engines.hybrid import HybridEngine
 
-        neural = _neural_engine(source, diagnosis, net)
+        neural = _linked(stage.neural, _neural_engine(source, diagnosis, net), info.channels)
         return HybridEngine(
             stage.params, stage.share, stage.least_db, neural, info.sample_rate, info.channels
         )
@@ -223,9 +223,7 @@ def _engine(
         from unsquash.engines.declip import DeclipEngine  # loads scipy.fft
 
         return DeclipEngine(stage.ceilings, info.sample_rate)
-    engine = _neural_engine(source, diagnosis, net)
-    if not stage.linked and info.channels > 1:
-        engine = UnlinkedEngine(engine)
+    engine = _linked(stage, _neural_engine(source, diagnosis, net), info.channels)
     if not stage.ceilings:
         return engine
     from unsquash.engines.declip import DeclipEngine, SumEngine
@@ -247,6 +245,10 @@ def _neural_engine(source: AudioSource, diagnosis: Diagnosis, net: Network | Non
     return NeuralEngine(
         net, info.sample_rate, info.channels, hearing.peak, hearing.conditioning, hearing.amount
     )
+
+
+def _linked(stage: NeuralInversion, engine: GainEngine, channels: int) -> GainEngine:
+    return engine if stage.linked or channels == 1 else UnlinkedEngine(engine)
 
 
 class GainObserver:

@@ -360,8 +360,9 @@ def test_the_noise_says_by_how_much_the_estimate_is_too_small(
     assert weigh_by_noise(seen, [], net) == seen
 
 
+@pytest.mark.parametrize("limited", [-5.0, 5.0])
 def test_what_the_noise_proves_of_a_compressor_without_an_inverse_proves_nothing_of_the_network(
-    net: GainNet, monkeypatch: pytest.MonkeyPatch
+    net: GainNet, monkeypatch: pytest.MonkeyPatch, limited: float
 ) -> None:
     params = CompressorParams(threshold_db=-6.0, ratio=2.0)
     other = Identification(
@@ -375,7 +376,7 @@ def test_what_the_noise_proves_of_a_compressor_without_an_inverse_proves_nothing
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
     for invertible, verdict in ((True, "compressed"), (False, "none")):
         monkeypatch.setattr(identification, "is_invertible", lambda *_, said=invertible: said)
-        unlikely = with_judgement(net, LINE - 8.0, -5.0)
+        unlikely = with_judgement(net, LINE - 3.0, limited)
         found = analyze(ArraySource(samples, 8_000), net=unlikely, suspects=suspects)
         assert found.dynamics is not None
         assert found.dynamics.verdict == verdict

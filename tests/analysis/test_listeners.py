@@ -116,6 +116,18 @@ def test_a_gain_follows_the_channels_as_its_link_says(net: ProfileNet, lead_samp
     assert links_of([listener]) == (*LINKS, "off")
 
 
+def test_many_channels_are_looked_at_together(net: ProfileNet) -> None:
+    samples = np.random.default_rng(3).uniform(-0.5, 0.5, (3, EXCERPT_SAMPLES)) * [[0.2], [1.0], [0.4]]
+    levels = stepped_levels(samples)
+    assert len(levels) == len(LINKS)
+    listener = Listener(Excerpt(samples=samples, lead=levels[:, :0]), net)
+    assert links_of([listener]) == LINKS
+    off, largest = (dataclasses.replace(CANDIDATES[0], link=link) for link in ("off", "max"))
+    gains_db = listener.gains_db([off, largest])
+    assert gains_db.shape[1] == 1
+    np.testing.assert_array_equal(gains_db[0], gains_db[1])
+
+
 def test_where_channels_are_alike_one_link_is_as_good_as_another(net: ProfileNet) -> None:
     mono = an_excerpt(0)
     both = Excerpt(samples=np.concatenate([mono.samples, -mono.samples]), lead=mono.lead)

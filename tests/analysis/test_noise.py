@@ -194,6 +194,17 @@ def test_each_channels_noise_is_asked_of_its_own_gain() -> None:
     assert both.log_ratios([NOTHING], gains_db[:1].astype(np.float32), math.inf) == pytest.approx(alone)
 
 
+def test_what_many_channels_know_is_pooled(music: Float64Array) -> None:
+    squashed = compress(rounded(music), CURVE_RATE, TRUTH).samples
+    level = stepped_level(np.abs(squashed).max(axis=0))
+    curves = candidate_curves_db(level, [TRUTH, *OTHERS], from_rest=True)
+    said = NoiseLevels(np.concatenate([squashed] * 3)).log_ratios([TRUTH, *OTHERS], curves, math.inf)
+    assert said.argmax() == 0
+    assert said[0] > 5.0 * PROOF
+    two = NoiseLevels(squashed).log_ratios([TRUTH, *OTHERS], curves, math.inf)
+    np.testing.assert_allclose(said, two, rtol=0.2)
+
+
 def test_a_single_excerpt_of_several_proves_nothing() -> None:
     assert corroborated(np.array([40.0])) == 40.0
     assert corroborated(np.array([40.0, 0.0, 0.0])) < PROOF

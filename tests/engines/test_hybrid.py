@@ -10,7 +10,7 @@ from unsquash.dsp.inverse import invert
 from unsquash.dsp.profiles import load_profile, with_settings
 from unsquash.engines.hybrid import HybridEngine
 from unsquash.errors import InversionError
-from unsquash.overlap import Grid, run
+from unsquash.overlap import Grid, UnlinkedEngine, run
 from unsquash.units import Float64Array
 
 RATE = 44_100
@@ -54,6 +54,20 @@ def test_it_is_the_mean_of_both_wherever_chunks_begin(squashed, core, context, c
     exact_db = invert(squashed, RATE, PARAMS).gain_db - LEAST_DB
     expected = SHARE * exact_db + (1.0 - SHARE) * estimate_db(squashed)
     np.testing.assert_allclose(gain_db, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("link", ["max", "off"])
+def test_channels_that_the_network_hears_apart_have_their_own_gains(squashed, link):
+    params = with_settings(PARAMS, {"link": link})
+    engines = [
+        HybridEngine(params, SHARE, LEAST_DB, UnlinkedEngine(Memoryless(core, 5_000, 1_000)), RATE, 2)
+        for core in (30_000, 500_000)
+    ]
+    pieces, whole = (np.concatenate([gain for _, gain in run(one, [squashed])], axis=1) for one in engines)
+    apart_db = np.concatenate([estimate_db(channel[None]) for channel in squashed])
+    expected = SHARE * (invert(squashed, RATE, params).gain_db - LEAST_DB) + (1.0 - SHARE) * apart_db
+    np.testing.assert_allclose(whole, expected, atol=1e-9)
+    np.testing.assert_allclose(pieces, whole, atol=1e-9)
 
 
 def test_time_of_an_error_is_the_time_in_the_recording(squashed):

@@ -26,8 +26,11 @@ LEAD_S = 12.0
 """So much of what came before an excerpt counts; the slowest have all but forgotten what was earlier."""
 
 LINKS: tuple[Link, ...] = ("max", "mean")
-"""What the gain of all channels may follow; a candidate with another link, but "off", is seen as one with the
-first."""
+"""What the gain of all channels may follow; a candidate with another link is seen as one with the first, but
+"off" where each channel is looked at on its own."""
+
+MOST_APART = 2
+"""Channels, up to which each is looked at on its own, too; more would take long."""
 
 _DB_PER_NEPER = np.float32(20.0 / np.log(10.0))
 _LN2 = np.log(2.0)
@@ -46,18 +49,22 @@ def stepped_level(magnitude: Float64Array) -> Float64Array:
 
 
 def stepped_levels(samples: Float64Array) -> Float64Array:
-    """Return the level that each of `LINKS` follows, then that of each channel, as from `stepped_level`.
+    """Return the level that each of `LINKS` follows, as from `stepped_level`.
+
+    Then that of each channel, where they are not more than `MOST_APART`.
 
     Shape:
-        samples: `(C, T)` at `CURVE_RATE`; result: `(len(LINKS) + C, T // STEP_SAMPLES)`.
+        samples: `(C, T)` at `CURVE_RATE`; result: `(len(LINKS) + C, T // STEP_SAMPLES)`, or without the C.
     """
-    followed = [*(linked_level(samples, link)[0] for link in LINKS), *np.abs(samples)]
+    followed = [linked_level(samples, link)[0] for link in LINKS]
+    if len(samples) <= MOST_APART:
+        followed += [*np.abs(samples)]
     return np.stack([stepped_level(one) for one in followed])
 
 
 def rows_of(link: Link, channels: int) -> range:
     """Return which of `stepped_levels` drive the gains of a candidate: one for all channels, or one each."""
-    if link == "off":
+    if link == "off" and channels <= MOST_APART:
         return range(len(LINKS), len(LINKS) + channels)
     row = LINKS.index(link) if link in LINKS else 0
     return range(row, row + 1)

@@ -131,14 +131,12 @@ def _searched(
             proven = [fit for fit in fits if fit.is_proven]
             fitted = max(proven, key=lambda fit: fit.proof, default=fits[0])
         # a limiter moves the noise, too, but looks ahead as no compressor does that is searched for
-        log_odds = 0.0 if identification is None else identification.log_odds
-        if seen.looks_limited:
-            if fitted is None or not fitted.is_ahead:
-                fitted, log_odds = None, 0.0
-            else:
-                log_odds = max(log_odds, MOST_SUPPORT)
-        dynamics = seen.dynamics(log_odds)
+        log_odds = 0.0 if identification is None or seen.looks_limited else identification.log_odds
+        if fitted is not None and seen.looks_limited and not fitted.is_ahead:
+            fitted = None
+        dynamics = by_network = seen.dynamics(log_odds)
         if fitted is not None:
+            log_odds = MOST_SUPPORT if seen.looks_limited else log_odds
             is_sure = fitted.is_proven or log_odds >= MOST_SUPPORT
             moved_db = fitted.deviation_db if is_sure else 0.0
             dynamics = seen.dynamics(log_odds, moved_db, fitted.proof if fitted.is_proven else 0.0)
@@ -151,5 +149,5 @@ def _searched(
     if fitted is not None and fitted.share == 0.0:
         fitted = None
     if fitted is not None and not is_invertible(source, fitted.params):
-        fitted, dynamics = None, seen.dynamics(log_odds)  # what it proved was its own gain, not the network's
+        fitted, dynamics = None, by_network  # what it proved was its own gain, not the network's
     return replace(found, dynamics=dynamics, identification=identification, compressor=fitted)

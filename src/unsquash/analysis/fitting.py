@@ -42,7 +42,7 @@ SHARES = (0.0, 0.25, 0.5, 0.7, 0.9, 1.0)
 
 MOST_DOUBT = 4.5
 """What may speak against a compressor that the noise proves. On 114 pieces by artists held out, squashed or
-not, at most 3.5 did where it was right, 5.7 and more where it was a limiter, or nothing but sounds."""
+not, at most 3.5 did where what was proven restored them; 5.7 and more for some that look limited."""
 
 SHARE_IN_DOUBT, SHARE_ALIKE = 0.25, 0.7
 """Where the noise proves nothing. Found, like the lines above, on 60 pieces of artists held out that plug-ins

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES
+from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, MOST_APART
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.dsp.noise_kernels import evenness
@@ -86,6 +86,8 @@ class NoiseLevels:
         levels_db = np.array([band_levels_db(one) for one in distinct])
         together_db = 10.0 * np.log10(np.mean(10.0 ** (levels_db / 10.0), axis=0))
         noisy = _may_be_noise(together_db)
+        if len(samples) > MOST_APART:
+            levels_db = together_db[None]
         self._channels = [
             _ChannelNoise(
                 one_db[(noisy | _may_be_noise(one_db)) & _is_over(one_db, least_db)], rounding_power
@@ -102,6 +104,8 @@ class NoiseLevels:
         self, candidates: Sequence[CompressorParams], curves_db: Float32Array, known_s: float
     ) -> Float64Array:
         """Return ln p(noise | candidate) / p(noise | nothing done), as a mean of the channels that know.
+
+        More than `MOST_APART` channels are one: they have one gain, and know together what each does.
 
         Args:
             candidates: compressors.

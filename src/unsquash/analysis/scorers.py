@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from unsquash.analysis.candidates import LEAD_S, LINKS
+from unsquash.analysis.candidates import LEAD_S, LINKS, MOST_APART
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.noise import alike, corroborated
 from unsquash.analysis.population import Scorer
@@ -101,7 +101,10 @@ def log_odds_of(evidence: float, excerpts: int) -> float:
 
 def links_of(listeners: Sequence[Listener]) -> tuple[Link, ...]:
     """Return what a gain may have followed: one is as good as another where all channels are alike."""
-    return LINKS[:1] if all(alike(one.excerpt.samples) for one in listeners) else (*LINKS, "off")
+    if all(alike(one.excerpt.samples) for one in listeners):
+        return LINKS[:1]
+    many = any(len(one.excerpt.samples) > MOST_APART for one in listeners)
+    return LINKS if many else (*LINKS, "off")
 
 
 def middle_one(several: Sequence[Item]) -> Sequence[Item]:
