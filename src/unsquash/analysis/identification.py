@@ -24,6 +24,7 @@ from unsquash.analysis.population import softmax
 from unsquash.analysis.proving import prove
 from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.scorers import (
+    beginning,
     by_noise,
     links_of,
     log_odds_of,
@@ -204,7 +205,7 @@ def identify(
     """
     few, all_of_them = quick(listeners), pooled(listeners)
     known = {name: with_link(params) for name, params in known.items()}
-    named = score_known(known, few, all_of_them)
+    named = score_known(known, beginning(listeners), few, all_of_them)
     published = any("/" in name for name in known)
     found, rarity = None, PUBLISHED_LOG_ODDS if search and published else 0.0
     alone = log_odds_of(named.evidence + rarity, len(listeners))

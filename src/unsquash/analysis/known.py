@@ -19,9 +19,15 @@ OFFSETS_DB = tuple(float(offset) for offset in range(-24, 43, 3))
 NEARER_DB = ((1.5, 2), (0.75, 1))
 """Steps between them, for so many offsets of each, before more than a little is listened to."""
 
+BEGINNING_STEP_DB = 0.5
+"""Where a compressor was at rest when the recording began, the score is a narrow peak on a broad one, which
+need not have its top there: what the noise says of the beginning is asked for every such offset."""
+
+PEAKS = 3
+"""Offsets of each that come out higher there than those beside them, and so are looked at, too."""
+
 CLOSER_STEPS_DB, CLOSER_STEPS = (0.25, 0.1, 0.02), (12, 2, 4)
-"""The same for the best, either way. Where a compressor was at rest when the recording began, the score is
-a narrow peak on a broad one, which need not have its top there."""
+"""The same for the best, either way."""
 
 UNCHANGED_SHARE = 0.5
 """How probable it is, before looking, that the level was not changed since."""
@@ -56,8 +62,17 @@ class Known:
         return {names[i]: known * float(within[i]) for i in order if within[i] >= least}
 
 
-def score_known(known: Mapping[str, CompressorParams], few: Scorer, all_of_them: Scorer) -> Known:
-    """Score every known compressor as it is and with the level changed since, the better ones twice."""
+def score_known(
+    known: Mapping[str, CompressorParams], beginning: Scorer, few: Scorer, all_of_them: Scorer
+) -> Known:
+    """Score every known compressor as it is and with the level changed since, the better ones twice.
+
+    Args:
+        known: settings by name.
+        beginning: what the noise says of the recording's beginning.
+        few: a quick scorer.
+        all_of_them: the true one.
+    """
     wanted = [(name, offset) for name in known for offset in OFFSETS_DB if _shift(known[name], offset)]
     if not wanted:
         return Known(evidence=-np.inf, by_name={}, best={})
@@ -67,7 +82,9 @@ def score_known(known: Mapping[str, CompressorParams], few: Scorer, all_of_them:
         scores = scorer([shifted(known[name], offset) for name, offset in possible])
         return dict(zip(possible, map(float, scores), strict=True))
 
-    rough = scored(wanted, few)
+    fine_db = np.arange(OFFSETS_DB[0], OFFSETS_DB[-1] + BEGINNING_STEP_DB, BEGINNING_STEP_DB)
+    begun = scored([(name, float(offset)) for name in known for offset in fine_db], beginning)
+    rough = scored([*wanted, *_best_of_each(_peaks(begun, BEGINNING_STEP_DB), PEAKS)], few)
     for step_db, count in NEARER_DB:
         ahead = _best_of_each(rough, count)
         rough |= scored([(name, at + step) for name, at in ahead for step in (-step_db, step_db)], few)
@@ -98,6 +115,15 @@ def _evidence(offsets_db: Float64Array, scores: Float64Array) -> float:
     )
     shares = widths_db * density + UNCHANGED_SHARE * (offsets_db == 0.0)
     return float(np.logaddexp.reduce(scores + np.log(shares)))
+
+
+def _peaks(scores: Mapping[tuple[str, float], float], step_db: float) -> dict[tuple[str, float], float]:
+    """Return those offsets that score higher than the next ones either way."""
+    return {
+        (name, at): score
+        for (name, at), score in scores.items()
+        if all(scores.get((name, at + step), -np.inf) < score for step in (-step_db, step_db))
+    }
 
 
 def _best_of_each(scores: Mapping[tuple[str, float], float], count: int) -> list[tuple[str, float]]:

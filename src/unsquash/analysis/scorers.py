@@ -57,6 +57,11 @@ def quick(listeners: Sequence[Listener]) -> Scorer:
     return score
 
 
+def beginning(listeners: Sequence[Listener]) -> Scorer:
+    """Ask what the noise of the first excerpt says."""
+    return lambda candidates: listeners[0].noise_log_ratios(candidates, at_once=threads())
+
+
 def by_noise(listeners: Sequence[Listener]) -> Scorer:
     """Ask what the noise of several excerpts proves, and take off what nobody would do to a recording."""
     return _noise_scorer(listeners, LEAD_S, corroborated)

@@ -1,0 +1,60 @@
+"""Known compressors, where the recording's level was changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from unsquash.analysis.known import PEAKS, score_known
+from unsquash.analysis.population import Scorer
+from unsquash.dsp.compressor import CompressorParams
+from unsquash.units import Float64Array
+
+KNOWN = {"mine": CompressorParams(threshold_db=-45.0, ratio=4.0, link="max")}
+TRUE_OFFSET_DB = 7.7
+
+
+def hills(*tops: tuple[float, float, float]) -> Float64Array:
+    return np.array(tops)
+
+
+def scorer(tops: Float64Array) -> Scorer:
+    """Score thresholds by hills of (offset, height, width), in dB but for the height."""
+
+    def score(candidates: Sequence[CompressorParams]) -> Float64Array:
+        offsets_db = np.array([one.threshold_db for one in candidates]) - KNOWN["mine"].threshold_db
+        away = (offsets_db[:, None] - tops[:, 0]) / tops[:, 2]
+        return np.asarray((tops[:, 1] * np.exp(-0.5 * np.square(away))).max(axis=1))
+
+    return score
+
+
+BROAD, NARROW = (-12.0, 20.0, 4.0), (TRUE_OFFSET_DB, 40.0, 0.3)
+
+
+def test_a_narrow_peak_is_found_by_what_the_noise_of_the_beginning_says() -> None:
+    heard, silent = scorer(hills(BROAD, NARROW)), scorer(hills((0.0, 0.0, 1.0)))
+    found = score_known(KNOWN, heard, heard, heard)
+    assert found.best["mine"][0] == pytest.approx(TRUE_OFFSET_DB, abs=0.03)
+    missed = score_known(KNOWN, silent, heard, heard)
+    assert missed.best["mine"][0] == pytest.approx(BROAD[0], abs=0.1)
+    assert found.evidence > missed.evidence + 10.0
+
+
+def test_it_need_not_be_the_highest_one_there() -> None:
+    others = [(-20.0, 30.0, 0.5), (30.0, 35.0, 0.5)]
+    assert len(others) < PEAKS
+    beginning, all_of_them = scorer(hills(*others, (TRUE_OFFSET_DB, 25.0, 0.3))), scorer(hills(BROAD, NARROW))
+    found = score_known(KNOWN, beginning, all_of_them, all_of_them)
+    assert found.best["mine"][0] == pytest.approx(TRUE_OFFSET_DB, abs=0.03)
+
+
+def test_a_slope_has_no_peaks_and_does_no_harm() -> None:
+    def rising(candidates: Sequence[CompressorParams]) -> Float64Array:
+        return np.array([one.threshold_db for one in candidates])
+
+    heard = scorer(hills(BROAD))
+    found = score_known(KNOWN, rising, heard, heard)
+    assert found.best["mine"][0] == pytest.approx(BROAD[0], abs=0.1)
