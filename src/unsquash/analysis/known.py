@@ -83,8 +83,10 @@ def score_known(
         return dict(zip(possible, map(float, scores), strict=True))
 
     fine_db = np.arange(OFFSETS_DB[0], OFFSETS_DB[-1] + BEGINNING_STEP_DB, BEGINNING_STEP_DB)
-    begun = scored([(name, float(offset)) for name in known for offset in fine_db], beginning)
-    rough = scored([*wanted, *_best_of_each(_peaks(begun, BEGINNING_STEP_DB), PEAKS)], few)
+    for name in known:  # one by one: of a large set all at once would take much memory
+        begun = scored([(name, float(offset)) for offset in fine_db], beginning)
+        wanted += _best_of_each(_peaks(begun, BEGINNING_STEP_DB), PEAKS)
+    rough = scored(wanted, few)
     for step_db, count in NEARER_DB:
         ahead = _best_of_each(rough, count)
         rough |= scored([(name, at + step) for name, at in ahead for step in (-step_db, step_db)], few)
