@@ -18,7 +18,7 @@ from unsquash.dsp.compressor import CompressorParams
 from unsquash.errors import OptionError
 from unsquash.options import ESTIMATED_GAIN_CAP_DB, RestoreOptions
 from unsquash.plan import (
-    PROVEN_GAIN_CAP_DB,
+    SURE_GAIN_CAP_DB,
     Declipping,
     HybridInversion,
     ModelInversion,
@@ -158,14 +158,26 @@ def test_a_compressor_that_explains_what_is_heard_is_averaged_with_it():
     plan = make_plan(found, RestoreOptions())
     (neural,) = make_plan(found, RestoreOptions(method="neural")).stages
     stage = HybridInversion(
-        params=fitted().params, share=0.7, least_db=0.5, neural=neural, max_gain_db=ESTIMATED_GAIN_CAP_DB
+        params=fitted().params, share=0.7, least_db=0.5, neural=neural, max_gain_db=SURE_GAIN_CAP_DB
     )
     assert plan.stages == (stage,)
+    for doubtful in (fitted(agreement=0.7), replace(fitted(), amount=2.0)):
+        (careful,) = make_plan(replace(found, compressor=doubtful), RestoreOptions()).stages
+        assert (careful.share, careful.max_gain_db) == (0.25, ESTIMATED_GAIN_CAP_DB)
     assert plan.method == "hybrid"
     assert plan.models == ("gain-small",)
     assert "4.0:1 over -20 dBFS" in plan.reasons[0]
     assert make_plan(found, RestoreOptions(method="neural")).method == "neural"
     assert make_plan(found, RestoreOptions(link="off")).method == "neural"
+
+
+def test_it_is_said_that_a_compressor_was_at_work_before():
+    found = replace(diagnosis(dynamics=Verdict("compressed")), compressor=fitted())
+    assert "before the recording" not in make_plan(found, RestoreOptions()).reasons[0]
+    settled = replace(fitted(), params=replace(fitted().params, initial_db=-12.0))
+    plan = make_plan(replace(found, compressor=settled), RestoreOptions())
+    assert "at work before the recording began" in plan.reasons[0]
+    assert plan.stages[0].params.initial_db == -12.0
 
 
 def test_each_channel_has_its_own_gain_back_where_that_was_found_and_nobody_wants_it_otherwise():
@@ -198,7 +210,7 @@ def test_what_the_noise_proves_is_given_back_by_that_share(best, share):
     plan = make_plan(found, RestoreOptions())
     (stage,) = plan.stages
     assert stage.share == share
-    assert stage.max_gain_db == PROVEN_GAIN_CAP_DB
+    assert stage.max_gain_db == SURE_GAIN_CAP_DB
     assert "noise" in plan.reasons[0]
     assert ("weight" in plan.reasons[0]) == (share < 1.0)
     (capped,) = make_plan(found, RestoreOptions(max_gain_db=6.0)).stages

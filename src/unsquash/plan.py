@@ -18,8 +18,9 @@ HEAVILY_CLIPPED = 3e-3
 """Share of flat samples from which on clipping explains why peaks pile up, and no limiter is assumed. Hard
 clipped held-out recordings have at least 0.0033, limiters that also clip a little mostly less than 0.0029."""
 
-PROVEN_GAIN_CAP_DB = 24.0
-"""The most that a gain which the noise proves may lift, where the user does not say otherwise."""
+SURE_GAIN_CAP_DB = 24.0
+"""The most that a compressor's gain may lift which the noise proves, or of which the network hears nearly the
+same, where the user does not say otherwise."""
 
 FARTHEST_DB = 90.0
 """The most that the inverse of a compressor that the noise does not prove may lift a steady level; the
@@ -275,12 +276,14 @@ def _hybrid_plan(diagnosis: Diagnosis, neural: NeuralInversion, options: Restore
     explained, cap_db = f"the gain that is heard (correlation {fit.agreement:.2f})", neural.max_gain_db
     if fit.is_proven:
         explained = "how the noise far below the music moves"
-        cap_db = PROVEN_GAIN_CAP_DB if options.max_gain_db is None else options.max_gain_db
+    if options.max_gain_db is None and (fit.is_proven or fit.is_close):
+        cap_db = SURE_GAIN_CAP_DB
     apart = ", in each channel on its own," if found.link == "off" else ""
+    begun = "" if found.initial_db is None else ", at work before the recording began,"
     weight = "" if fit.share == 1.0 else f", best with a weight of {fit.share:g} beside the network's gain"
     reason = (
-        f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS{apart} explains "
-        f"{explained}{weight}"
+        f"a compressor of about {found.ratio:.1f}:1 over {found.threshold_db:.0f} dBFS{apart}{begun} "
+        f"explains {explained}{weight}"
     )
     stage = HybridInversion(
         params=found, share=fit.share, least_db=fit.least_db, neural=neural, max_gain_db=cap_db

@@ -39,6 +39,12 @@ def linear_to_db(amplitude: float) -> float | None:
     return float(20.0 * np.log10(amplitude)) if amplitude > 0.0 else None
 
 
+def gain_to_db(gain: Float64Array) -> Float64Array:
+    """Convert a gain curve to decibels; zero becomes −6000 dB, which is zero when applied."""
+    decibels: Float64Array = 20.0 * np.log10(np.maximum(gain, 1e-300))
+    return decibels
+
+
 def gain_factors(gain_db: FloatArray) -> FloatArray:
     """Convert a gain curve in dB to amplitude factors; exactly 1 where it is 0 dB.
 

@@ -12,6 +12,7 @@ from unsquash.analysis import dynamics, fitting, identification
 from unsquash.analysis.diagnosis import analyze
 from unsquash.analysis.dynamics import (
     ARTIFICIAL_LOG_ODDS,
+    ARTIFICIAL_PROOF,
     MOST_SUPPORT,
     SQUASHED_PROBABILITY,
     WINDOW_S,
@@ -22,7 +23,7 @@ from unsquash.analysis.dynamics import (
     weigh_by_noise,
 )
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.fitting import MOST_DOUBT, CompressorFit
+from unsquash.analysis.fitting import AHEAD, MOST_DOUBT, CompressorFit
 from unsquash.analysis.identification import Identification, Suspects
 from unsquash.analysis.noise import PROOF
 from unsquash.audio import ArraySource, AudioInfo
@@ -309,6 +310,9 @@ def test_what_the_noise_proves_of_the_networks_gain_needs_no_other_evidence(
         ((0.0, 0.0, 0.0, 0.0, 0.0, 20.0), 0.0, "compressed", True),
         ((0.0, 0.0, 0.0, 0.0, 0.0, 20.0), -1.1 * MOST_DOUBT, "none", False),
         ((20.0, 0.0, 0.0, 0.0, 0.0, 0.0), 0.0, "compressed", False),  # by what the network hears
+        ((20.0, 0.0, 0.0, 0.0, 0.0, 20.0 + 0.9 * AHEAD), 0.0, "compressed", False),
+        ((20.0, 0.0, 0.0, 0.0, 0.0, 20.0 + 1.1 * AHEAD), 0.0, "compressed", True),
+        ((4.0, 0.0, 0.0, 0.0, 0.0, 4.0 + 0.9 * AHEAD), 0.0, "none", False),
         ((0.0, 0.0, 0.0, 0.0, 0.0, 9.0), 0.0, "none", False),
     ],
 )
@@ -327,6 +331,8 @@ def test_what_the_noise_proves_of_a_compressor_is_believed_against_the_judge(
     )
     monkeypatch.setattr(identification, "seek", lambda *_, **__: other)
     monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
+    monkeypatch.setattr(dynamics, "weigh_by_noise", lambda seen, *_: replace(seen, proof=proofs[0]))
+    monkeypatch.setattr(dynamics, "NOTICEABLE_DEVIATION_DB", 0.0)
     suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
     unlikely = with_judgement(net, LINE - 8.0, -5.0, amount=0.001)
@@ -559,3 +565,28 @@ def test_in_what_is_no_music_only_a_name_beyond_doubt_is_believed(
     assert found.dynamics is not None
     assert found.dynamics.verdict == "none"
     assert found.identification == (named if is_believed else None)
+
+
+@pytest.mark.parametrize(
+    ("proof", "verdict"), [(1.1 * ARTIFICIAL_PROOF, "compressed"), (0.9 * ARTIFICIAL_PROOF, "none")]
+)
+def test_what_sounds_like_no_music_was_compressed_if_the_noise_surely_proves_it(
+    net: GainNet, monkeypatch: pytest.MonkeyPatch, proof: float, verdict: str
+) -> None:
+    params = CompressorParams(threshold_db=-6.0, ratio=2.0)
+    other = Identification(
+        profile=None, probability=0.9, squashed=0.9, known=0.0, params=params, other=params
+    )
+    fit = fit_of(params, proofs=(0.0, 0.0, 0.0, 0.0, 0.0, proof))
+    monkeypatch.setattr(identification, "seek", lambda *_, **__: other)
+    monkeypatch.setattr(fitting, "fit_compressor", lambda *_: fit)
+    tones = with_judgement(net, 0.0, -5.0)
+    torch.nn.init.constant_(tones.judge.artificial_layers[2].bias, 5.0)
+    suspects = Suspects(net=ProfileNet(ProfileNetConfig(mel_bands=8)).eval(), known={})
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 6 * 8_000))
+    found = analyze(ArraySource(samples, 8_000), net=tones, suspects=suspects)
+    assert found.dynamics is not None
+    assert found.dynamics.verdict == verdict
+    assert found.dynamics.is_artificial is (verdict == "none")
+    assert (found.compressor is None) is (verdict == "none")
+    assert (found.identification is None) is (verdict == "none")

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, LINKS, candidate_curves_db, stepped_level
+from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, LINKS, candidate_curves_db, stepped
 from unsquash.analysis.excerpts import Excerpt
-from unsquash.analysis.fitting import MOST_DOUBT, Agreement, fit_compressor
+from unsquash.analysis.fitting import ALIKE_PROOF, MOST_DOUBT, SHARES, Agreement, fit_compressor
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
@@ -46,7 +46,7 @@ class Ear:
 
     def __init__(self, samples: Float64Array) -> None:
         self.excerpt = Excerpt(samples=samples, lead=np.zeros((len(LINKS), 0)))
-        self._level = stepped_level(np.abs(samples).max(axis=0))
+        self._level = stepped(np.abs(samples).max(axis=0))
 
     def curves_db(self, candidates: Sequence[CompressorParams]) -> Float32Array:
         return candidate_curves_db(self._level, candidates, from_rest=False)
@@ -113,10 +113,12 @@ def test_what_noise_says_of_all_excerpts_is_added_and_decides_where_it_says_enou
     assert not fit.is_proven
     alike, doubtful = replace(fit, agreement=0.8), replace(fit, agreement=0.7)
     assert (alike.share, doubtful.share) == (0.7, 0.25)
-    proofs = tuple(proof * PROOF / fit.proof for proof in fit.proofs)
+    proofs = tuple(12.0 * proof * PROOF / fit.proof for proof in fit.proofs)
     assert replace(doubtful, proofs=proofs).is_proven
     assert not replace(doubtful, proofs=proofs, music=-1.1 * MOST_DOUBT).is_proven
     assert replace(doubtful, proofs=proofs).share == BEST_SHARE
+    as_good = (*proofs[:-1], proofs[SHARES.index(BEST_SHARE)] - 0.9 * ALIKE_PROOF)
+    assert replace(doubtful, proofs=as_good).share == 1.0
 
 
 def test_another_gain_is_not_alike(original) -> None:

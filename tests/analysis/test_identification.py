@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unsquash.analysis.candidates import LEAD_S, LINKS, STEP_SAMPLES, stepped_levels
+from unsquash.analysis.candidates import LEAD_S, LINKS, followed_levels
 from unsquash.analysis.excerpts import EXCERPTS, Excerpt, read_excerpts
 from unsquash.analysis.identification import Identification, identify
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.noise import PROOF
 from unsquash.analysis.ranges import likely_ranges
 from unsquash.analysis.space import NOTHING, compressor_at, place_of
+from unsquash.analysis.starting import SETTLED, begun
 from unsquash.audio import ArraySource
 from unsquash.dsp.compressor import CompressorParams, Detector, Link, Smoothing
 from unsquash.dsp.profiles import load_profile_set
@@ -46,6 +47,20 @@ class Oracle:
 
     def noise_log_ratios(self, candidates: Sequence[CompressorParams], *, at_once: int = 1) -> np.ndarray:
         return self.noise_and_depth(candidates)[0]
+
+    def rested_noise_log_ratios(
+        self, candidates: Sequence[CompressorParams], *, at_once: int = 1
+    ) -> np.ndarray:
+        return self.noise_log_ratios(candidates)
+
+    def rested_log_ratios(self, candidates: Sequence[CompressorParams], *, at_once: int = 1) -> np.ndarray:
+        settled_db = [
+            -99.0 if one.initial_db is None else one.initial_db for one in (self.truth, *candidates)
+        ]
+        return self.log_ratios(candidates, at_once=at_once) - np.abs(np.array(settled_db)[1:] - settled_db[0])
+
+    def finer(self) -> Oracle:
+        return self
 
     def noise_and_depth(
         self, candidates: Sequence[CompressorParams], *, lead_s: float = LEAD_S
@@ -203,10 +218,10 @@ def test_an_excerpt_comes_with_what_was_before_it() -> None:
     found = read_excerpts(ArraySource(samples, 44_100), Timebase.between(44_100, GainNetConfig()))
     starts = np.linspace(0, samples.shape[1] - EXCERPT_SAMPLES, EXCERPTS).astype(int)
     for start, excerpt in zip(starts, found, strict=True):
-        led = STEP_SAMPLES * excerpt.lead.shape[1]
+        led = excerpt.lead.shape[1]
         assert min(start, LEAD_S * 44_100) - 1024 < led <= min(start, LEAD_S * 44_100)
         before = samples[:, start - led : start].astype(np.float64)
-        assert np.allclose(excerpt.lead, stepped_levels(before), atol=1e-7)
+        assert np.allclose(excerpt.lead, followed_levels(before), atol=1e-7)
         assert np.array_equal(excerpt.samples, samples[:, start : start + EXCERPT_SAMPLES])
 
 
@@ -271,7 +286,42 @@ def test_of_known_ones_that_do_the_same_the_one_whose_level_changed_less_is_name
     found = identify(heard_by(oracle), alike, search=False)
     assert found.profile == "mine -35"
     assert found.offset_db == pytest.approx(2.0, abs=0.05)
-    assert found.profiles["mine -35"] > 3.0 * found.profiles["mine -49"] > 0.0
+    assert found.profiles["mine -35"] > 1.5 * found.profiles["mine -49"] > 0.0
+
+
+@pytest.mark.parametrize("offset_db", [0.0, 9.0])
+def test_up_to_ten_decibels_any_change_is_as_likely_as_another(
+    oracle: type[Oracle], offset_db: float
+) -> None:
+    oracle.sharpness, oracle.truth = 1e5, replace(KNOWN["thirty/21"], threshold_db=-33.0)
+    alike = {
+        name: replace(KNOWN["thirty/21"], threshold_db=-33.0 - change_db)
+        for name, change_db in (("one", 1.0), ("other", offset_db + 0.5))
+    }
+    found = identify(heard_by(oracle), alike, search=False)
+    assert found.profiles["one"] == pytest.approx(found.profiles["other"], rel=0.1)
+
+
+def test_a_compressor_that_was_at_work_before_is_seen_to_have_settled(oracle: type[Oracle]) -> None:
+    oracle.sharpness, oracle.truth = 2000.0, replace(KNOWN["thirty/21"], initial_db=-12.4)
+    for search in (False, True):
+        found = identify(heard_by(oracle), KNOWN, search=search)
+        assert found.params.initial_db == pytest.approx(-12.4, abs=0.5)
+        assert search == (found.other is not None)
+        assert not search or found.other.initial_db == pytest.approx(-12.4, abs=0.5)  # type: ignore[union-attr]
+
+
+def test_a_beginning_that_says_little_was_from_rest(oracle: type[Oracle]) -> None:
+    oracle.truth = KNOWN["thirty/21"]
+    listeners = heard_by(oracle)
+    first = listeners[0]
+
+    def little(candidates: Sequence[CompressorParams], *, at_once: int) -> np.ndarray:
+        return np.array([0.0 if one.initial_db is None else 0.9 * SETTLED for one in candidates])
+
+    first.rested_log_ratios = little  # type: ignore[method-assign]
+    assert begun(listeners, oracle.truth) == oracle.truth
+    assert begun(listeners[1:], replace(oracle.truth)) == oracle.truth
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from unsquash.analysis.candidates import LINKS, candidate_curves_db, stepped_level, stepped_levels
+from unsquash.analysis.candidates import LINKS, candidate_curves_db, followed_levels, stepped
 from unsquash.analysis.excerpts import Excerpt
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.noise import NoiseLevels
@@ -22,6 +22,7 @@ from unsquash.analysis.scorers import (
     by_noise,
     links_of,
     log_odds_of,
+    pooled,
     threads_each,
 )
 from unsquash.analysis.space import NOTHING
@@ -48,13 +49,15 @@ def an_excerpt(lead_samples: int) -> Excerpt:
     rng = np.random.default_rng(2)
     samples = rng.uniform(-0.5, 0.5, (1, EXCERPT_SAMPLES)) * np.linspace(0.1, 1.0, EXCERPT_SAMPLES)
     lead = rng.uniform(-0.5, 0.5, (1, lead_samples))
-    return Excerpt(samples=samples, lead=stepped_levels(lead))
+    return Excerpt(samples=samples, lead=followed_levels(lead))
 
 
 def ratios(excerpt: Excerpt, net: ProfileNet, *, from_rest: bool, state_known: bool) -> Float64Array:
     """Compare each candidate's score with that of a compressor that does nothing; add what the noise says."""
-    level = stepped_level(np.abs(excerpt.samples).max(axis=0))
-    curves = candidate_curves_db(level, [NOTHING, *CANDIDATES], from_rest=from_rest, lead=excerpt.lead[0])
+    level = stepped(np.abs(excerpt.samples).max(axis=0))
+    curves = candidate_curves_db(
+        level, [NOTHING, *CANDIDATES], from_rest=from_rest, lead=stepped(excerpt.lead[0])
+    )
     scores = EncodedExcerpt(excerpt.samples, net).scores(curves, state_known=state_known)
     known_s = math.inf if from_rest else excerpt.lead_s
     return scores[1:] - scores[0] + NoiseLevels(excerpt.samples).log_ratios(CANDIDATES, curves[1:], known_s)
@@ -99,13 +102,13 @@ def test_a_gain_follows_the_channels_as_its_link_says(net: ProfileNet, lead_samp
     rng = np.random.default_rng(3)
     wide = rng.uniform(-0.5, 0.5, (2, EXCERPT_SAMPLES)) * [[1.0], [0.2]]
     before = rng.uniform(-0.5, 0.5, (2, lead_samples))
-    listener = Listener(Excerpt(samples=wide, lead=stepped_levels(before)), net)
+    listener = Listener(Excerpt(samples=wide, lead=followed_levels(before)), net)
     many = [dataclasses.replace(CANDIDATES[0], link=link) for link in ("mean", "max", "off", "rms") * 20]
     gains_db = listener.gains_db(many)
     for one, link in enumerate(("mean", "max", "off", "max")):
         for channel in range(2):
             row = 0 if link != "off" else channel
-            level, lead = (stepped_level(linked_level(some, link)[row]) for some in (wide, before))
+            level, lead = (stepped(linked_level(some, link)[row]) for some in (wide, before))
             alone = candidate_curves_db(level, [CANDIDATES[0]], from_rest=False, lead=lead)
             np.testing.assert_allclose(gains_db[one::4, channel], np.tile(alone, (20, 1)), atol=1e-4)
     assert np.array_equal(listener.gains_db(many, at_once=3), gains_db)
@@ -118,7 +121,7 @@ def test_a_gain_follows_the_channels_as_its_link_says(net: ProfileNet, lead_samp
 
 def test_many_channels_are_looked_at_together(net: ProfileNet) -> None:
     samples = np.random.default_rng(3).uniform(-0.5, 0.5, (3, EXCERPT_SAMPLES)) * [[0.2], [1.0], [0.4]]
-    levels = stepped_levels(samples)
+    levels = followed_levels(samples)
     assert len(levels) == len(LINKS)
     listener = Listener(Excerpt(samples=samples, lead=levels[:, :0]), net)
     assert links_of([listener]) == LINKS
@@ -143,7 +146,7 @@ def test_gains_between_an_estimate_and_a_compressors_are_judged_by_the_noise(
     noise = 1e-4 * np.random.default_rng(4).standard_normal(times_s.size)
     squashed = compress((swelling + noise)[None], 44_100.0, CANDIDATES[0]).samples
     before, samples = np.split(squashed, [lead_samples], axis=1)
-    listener = Listener(Excerpt(samples=samples, lead=stepped_levels(before)), net)
+    listener = Listener(Excerpt(samples=samples, lead=followed_levels(before)), net)
     (other,) = candidate_curves_db(listener.levels[0], CANDIDATES[1:], from_rest=True)
     alone, half, whole = listener.proofs(CANDIDATES[0], -other.astype(np.float64), (0.0, 0.5, 1.0))
     levels = NoiseLevels(samples)
@@ -197,8 +200,8 @@ def test_only_the_end_of_what_came_before_counts_if_so_asked(net: ProfileNet) ->
     rng = np.random.default_rng(5)
     samples = rng.uniform(-0.5, 0.5, (1, EXCERPT_SAMPLES))
     lead = rng.uniform(-0.5, 0.5, (1, 8 * 44_100)) * np.linspace(0.01, 1.0, 8 * 44_100)
-    whole = Listener(Excerpt(samples=samples, lead=stepped_levels(lead)), net)
-    brief = Listener(Excerpt(samples=samples, lead=stepped_levels(lead[:, -2 * 44_100 :])), net)
+    whole = Listener(Excerpt(samples=samples, lead=followed_levels(lead)), net)
+    brief = Listener(Excerpt(samples=samples, lead=followed_levels(lead[:, -2 * 44_100 :])), net)
     slow = [dataclasses.replace(one, release_ms=3000.0) for one in CANDIDATES]
     np.testing.assert_array_equal(whole.gains_db(slow, lead_s=2.0), brief.gains_db(slow))
     assert np.abs(whole.gains_db(slow) - brief.gains_db(slow)).max() > 1e-4
@@ -207,9 +210,37 @@ def test_only_the_end_of_what_came_before_counts_if_so_asked(net: ProfileNet) ->
 def test_what_nobody_would_do_speaks_against_a_candidate(net: ProfileNet) -> None:
     samples = 0.3 * np.random.default_rng(6).standard_normal((1, EXCERPT_SAMPLES))
     samples[0, 1000:-1000] += 0.5 * np.sin(0.05 * np.arange(EXCERPT_SAMPLES - 2000))
-    listener = Listener(Excerpt(samples=samples, lead=stepped_levels(samples[:, :0])), net)
+    listener = Listener(Excerpt(samples=samples, lead=followed_levels(samples[:, :0])), net)
     absurd = dataclasses.replace(CANDIDATES[0], threshold_db=-60.0, ratio=20.0)
     said, depth_db = listener.noise_and_depth([absurd])
     assert depth_db[0] > DEEPEST_DB + 10.0
     expected = said[0] - PER_ABSURD_DB * (depth_db[0] - DEEPEST_DB)
     assert by_noise([listener])([absurd])[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("lead_samples", [0, 44_100])
+def test_a_finer_listener_computes_gains_sample_by_sample(net: ProfileNet, lead_samples: int) -> None:
+    excerpt = an_excerpt(lead_samples)
+    listener = Listener(excerpt, net)
+    fine = listener.finer()
+    magnitude, lead = np.abs(excerpt.samples[0]), np.abs(excerpt.lead[0])
+    exact = candidate_curves_db(magnitude, CANDIDATES, from_rest=False, lead=lead, step_samples=1)
+    np.testing.assert_allclose(fine.gains_db(CANDIDATES)[:, 0], exact, atol=1e-4)
+    assert np.abs(listener.gains_db(CANDIDATES)[:, 0] - exact).max() > 1e-3
+    scorers = pooled([listener]), pooled([fine]), pooled([listener], finely=True)
+    rough, expected, asked = (one(CANDIDATES) for one in scorers)
+    assert np.array_equal(asked, expected)
+    assert not np.array_equal(asked, rough)
+    by = by_noise([fine]), by_noise([listener], finely=True)
+    assert np.array_equal(*(one(CANDIDATES) for one in by))
+
+
+def test_only_the_beginning_is_asked_what_was_at_rest(net: ProfileNet) -> None:
+    times_s = np.arange(EXCERPT_SAMPLES) / 44_100.0
+    swelling = 0.5 * (1.0 + np.sin(5.0 * times_s)) * np.sin(1000.0 * times_s)
+    noise = 1e-4 * np.random.default_rng(4).standard_normal(times_s.size)
+    squashed = compress((swelling + noise)[None], 44_100.0, CANDIDATES[0]).samples
+    first = Listener(Excerpt(samples=squashed, lead=followed_levels(squashed[:, :0])), net)
+    later = Listener(Excerpt(samples=squashed, lead=followed_levels(squashed[:, :44_100])), net)
+    assert first.rested_noise_log_ratios(CANDIDATES)[0] > 1.0
+    assert np.array_equal(later.rested_noise_log_ratios(CANDIDATES), np.zeros(len(CANDIDATES)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, candidate_curves_db, stepped_level
+from unsquash.analysis.candidates import CURVE_RATE, FRAME_SAMPLES, candidate_curves_db, stepped
 from unsquash.analysis.excerpts import rounding_power
 from unsquash.analysis.noise import (
     AFTERWARDS,
@@ -61,7 +61,7 @@ def rounded(samples: Float64Array) -> Float64Array:
 
 def heard(squashed: Float64Array, rounding: float = 0.0) -> dict[str, Float64Array]:
     """Ask for the true compressor, others, and the true one begun in another state."""
-    level = stepped_level(np.abs(squashed).max(axis=0))
+    level = stepped(np.abs(squashed).max(axis=0))
     noise = NoiseLevels(squashed, rounding)
     candidates = [TRUTH, *OTHERS]
     return {
@@ -83,7 +83,7 @@ def test_the_compressor_that_makes_noise_even_is_told_from_others_much_like_it(m
 def test_the_less_is_known_of_the_state_the_more_a_wrong_one_is_forgiven(music: Float64Array) -> None:
     slow = dataclasses.replace(TRUTH, release_ms=1500.0)
     squashed = compress(rounded(music), CURVE_RATE, slow).samples
-    curves = candidate_curves_db(stepped_level(np.abs(squashed).max(axis=0)), [slow], from_rest=True)
+    curves = candidate_curves_db(stepped(np.abs(squashed).max(axis=0)), [slow], from_rest=True)
     times_s = np.arange(curves.shape[1]) * FRAME_SAMPLES / CURVE_RATE
     wrong = curves - (4.0 * np.exp(-times_s * 2200.0 / (slow.ratio * slow.release_ms))).astype(np.float32)
     noise = NoiseLevels(squashed)
@@ -99,7 +99,7 @@ def test_the_less_is_known_of_the_state_the_more_a_wrong_one_is_forgiven(music: 
 
 def test_a_constant_gain_and_what_channels_are_called_change_nothing(music: Float64Array) -> None:
     squashed = compress(rounded(music), CURVE_RATE, TRUTH).samples
-    level = stepped_level(np.abs(squashed).max(axis=0))
+    level = stepped(np.abs(squashed).max(axis=0))
     curves = candidate_curves_db(level, [TRUTH, *OTHERS], from_rest=True)
     once = NoiseLevels(squashed).log_ratios([TRUTH, *OTHERS], curves, math.inf)
     for same in (0.25 * squashed, 1e-6 * squashed, -squashed, squashed[::-1]):
@@ -127,7 +127,7 @@ def test_noise_of_a_second_rounding_is_told_from_the_first(music: Float64Array) 
     released = rounded(3.0 * squashed / np.abs(3.0 * squashed).max())
     louder_db = 20.0 * np.log10(np.abs(released).max() / np.abs(squashed).max())
     moved = dataclasses.replace(TRUTH, threshold_db=TRUTH.threshold_db + louder_db)
-    level = stepped_level(np.abs(released).max(axis=0))
+    level = stepped(np.abs(released).max(axis=0))
     candidates = [
         moved,
         dataclasses.replace(moved, ratio=2.0),
@@ -196,7 +196,7 @@ def test_each_channels_noise_is_asked_of_its_own_gain() -> None:
 
 def test_what_many_channels_know_is_pooled(music: Float64Array) -> None:
     squashed = compress(rounded(music), CURVE_RATE, TRUTH).samples
-    level = stepped_level(np.abs(squashed).max(axis=0))
+    level = stepped(np.abs(squashed).max(axis=0))
     curves = candidate_curves_db(level, [TRUTH, *OTHERS], from_rest=True)
     said = NoiseLevels(np.concatenate([squashed] * 3)).log_ratios([TRUTH, *OTHERS], curves, math.inf)
     assert said.argmax() == 0

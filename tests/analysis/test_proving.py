@@ -43,7 +43,7 @@ def proven(recording: Float64Array, heard: float = 0.0) -> Found | None:
     listeners = [Listener(excerpt, net) for excerpt in excerpts]
     noise, rng = by_noise(listeners), np.random.default_rng(0)
     links = links_of(listeners)
-    return prove(quick_noise(listeners), noise, noise, peak_dbfs(listeners), rng, links, heard=heard)
+    return prove(quick_noise(listeners), noise, noise, noise, peak_dbfs(listeners), rng, links, heard=heard)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unsquash.dsp.compressor import CompressorParams, compress
+from unsquash.dsp.inverse import invert
 from unsquash.dsp.profiles import load_profile, with_settings
 from unsquash.errors import OptionError
 
@@ -269,3 +270,29 @@ def test_parameters_alone_do_not_load_the_compiler() -> None:
     code = "import sys, unsquash.dsp.profiles, unsquash.dsp.inverse; print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("smoothing", ["linear", "log", "none"])
+@pytest.mark.parametrize("detector", ["peak", "rms"])
+def test_one_that_had_settled_goes_on_as_if_it_had_always_run(smoothing: str, detector: str) -> None:
+    params = CompressorParams(
+        threshold_db=-30.0,
+        ratio=4.0,
+        detector_attack_ms=20.0,
+        detector_release_ms=200.0,
+        attack_ms=30.0,
+        release_ms=300.0,
+        detector=detector,  # type: ignore[arg-type]
+        smoothing=smoothing,  # type: ignore[arg-type]
+        link="max",
+    )
+    steady = np.full((1, 4 * RATE), 10 ** (-14.0 / 20))
+    rest = compress(steady, RATE, params)
+    settled = compress(steady[:, :100], RATE, dataclasses.replace(params, initial_db=-14.0))
+    np.testing.assert_allclose(settled.gain_db, -12.0, atol=1e-9)
+    np.testing.assert_allclose(rest.gain_db[0, -1], -12.0, atol=1e-6)
+    assert rest.gain_db[0, 0] > -1.0
+    music = np.random.default_rng(0).uniform(-0.5, 0.5, (2, RATE))
+    known = dataclasses.replace(params, initial_db=-14.0)
+    undone = invert(compress(music, RATE, known).samples, RATE, known)
+    np.testing.assert_allclose(undone.samples, music, atol=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numba
@@ -9,10 +10,10 @@ import numpy as np
 import pytest
 
 from unsquash.analysis.candidates import (
-    FRAME_STEPS,
+    FRAME_SAMPLES,
     STEP_SAMPLES,
     candidate_curves_db,
-    stepped_level,
+    stepped,
 )
 from unsquash.analysis.space import NOTHING, compressor_at
 from unsquash.dsp.ballistics import smoothing_coefficient
@@ -21,6 +22,7 @@ from unsquash.dsp.profiles import load_profile_set
 from unsquash.units import db_to_linear
 
 RATE = 44_100
+HOP = FRAME_SAMPLES // STEP_SAMPLES
 LEAST_LOG_GAIN = -6.0
 
 
@@ -60,7 +62,7 @@ def test_the_curve_of_the_true_compressor_is_its_gain(music: np.ndarray) -> None
     errors = []
     for params in load_profile_set("published").values():
         done = compress(music, RATE, params)
-        (curve,) = candidate_curves_db(stepped_level(np.abs(done.samples[0])), [params], from_rest=True)
+        (curve,) = candidate_curves_db(stepped(np.abs(done.samples[0])), [params], from_rest=True)
         truth = done.gain_db[0].reshape(-1, 256).mean(axis=1)
         errors.append(float(np.sqrt(np.square(curve - truth).mean())))
     assert np.median(errors) < 0.15
@@ -68,7 +70,7 @@ def test_the_curve_of_the_true_compressor_is_its_gain(music: np.ndarray) -> None
 
 
 def test_every_lane_is_the_scalar_recursion(music: np.ndarray) -> None:
-    level = stepped_level(np.abs(music[0]))
+    level = stepped(np.abs(music[0]))
     rng = np.random.default_rng(0)
     candidates = [compressor_at(rng.random(6), smoothed=bool(k % 2)) for k in range(21)]
     curves = candidate_curves_db(level, candidates, from_rest=True)
@@ -79,10 +81,10 @@ def test_every_lane_is_the_scalar_recursion(music: np.ndarray) -> None:
             return smoothing_coefficient(time_ms, RATE / STEP_SAMPLES, convention)  # type: ignore[arg-type]
 
         smoothed = params.smoothing != "none"
-        scalar = np.empty(level.size // FRAME_STEPS)
+        scalar = np.empty(level.size // HOP)
         log_gain_curve(
             level,
-            FRAME_STEPS,
+            HOP,
             db_to_linear(params.threshold_db),
             1.0 - 1.0 / params.ratio,
             max(params.knee_db / 2.0 / (20.0 / np.log(10.0)), 1e-4),
@@ -99,7 +101,7 @@ def test_every_lane_is_the_scalar_recursion(music: np.ndarray) -> None:
 
 
 def test_level_and_threshold_move_together(music: np.ndarray) -> None:
-    level = stepped_level(np.abs(music[0]))
+    level = stepped(np.abs(music[0]))
     one = CompressorParams(threshold_db=-30.0, ratio=4.0, detector_attack_ms=5.0, attack_ms=10.0)
     other = CompressorParams(threshold_db=-20.0, ratio=4.0, detector_attack_ms=5.0, attack_ms=10.0)
     quiet = candidate_curves_db(level * db_to_linear(-10.0), [one], from_rest=False)
@@ -107,13 +109,13 @@ def test_level_and_threshold_move_together(music: np.ndarray) -> None:
 
 
 def test_nothing_done_is_no_gain(music: np.ndarray) -> None:
-    level = stepped_level(np.abs(music[0]))
+    level = stepped(np.abs(music[0]))
     assert np.abs(candidate_curves_db(level, [NOTHING], from_rest=True)).max() < 1e-5
     assert np.all(candidate_curves_db(0.0 * level, [NOTHING], from_rest=True) == 0.0)
 
 
 def test_in_the_middle_of_a_recording_the_gain_has_settled() -> None:
-    level = np.full(860 * FRAME_STEPS, 0.5)
+    level = np.full(860 * HOP, 0.5)
     params = CompressorParams(threshold_db=-30.0, ratio=4.0, attack_ms=200.0, release_ms=500.0)
     rest, middle = (candidate_curves_db(level, [params], from_rest=rest)[0] for rest in (True, False))
     assert rest[0] > -3.0
@@ -130,7 +132,7 @@ def test_what_came_before_gives_the_state_in_which_an_excerpt_begins(song: np.nd
         done = compress(music, RATE, params)
         before, after = np.abs(done.samples[0, :cut]), np.abs(done.samples[0, cut:])
         truth = done.gain_db[0, cut:].reshape(-1, 256).mean(axis=1)
-        level, lead = stepped_level(after), stepped_level(before)
+        level, lead = stepped(after), stepped(before)
         for errors, known in ((guessed, None), (guessed, lead[:0]), (led, lead)):
             (curve,) = candidate_curves_db(level, [params], from_rest=False, lead=known)
             errors.append(float(np.sqrt(np.square(curve - truth).mean())))
@@ -142,4 +144,38 @@ def test_what_came_before_gives_the_state_in_which_an_excerpt_begins(song: np.nd
 
 def test_levels_count_back_from_the_end() -> None:
     magnitude = np.array([9.0, 3.0, 3.0, 3.0, 3.0, 4.0, 4.0, 4.0, 4.0])
-    assert np.array_equal(stepped_level(magnitude), [3.0, 4.0])
+    assert np.array_equal(stepped(magnitude), [3.0, 4.0])
+
+
+@pytest.mark.parametrize("smoothing", ["linear", "log", "none"])
+def test_a_candidate_that_had_settled_begins_there(music: np.ndarray, smoothing: str) -> None:
+    params = CompressorParams(
+        threshold_db=-30.0,
+        ratio=4.0,
+        detector_attack_ms=50.0,
+        detector_release_ms=50.0,
+        attack_ms=100.0,
+        release_ms=1000.0,
+        smoothing=smoothing,  # type: ignore[arg-type]
+        initial_db=-6.0,
+    )
+    done = compress(music, RATE, params)
+    level = stepped(np.abs(done.samples[0]))
+    rest, settled = (
+        candidate_curves_db(level, [dataclasses.replace(params, initial_db=initial_db)], from_rest=True)[0]
+        for initial_db in (None, -6.0)
+    )
+    truth = done.gain_db[0].reshape(-1, 256).mean(axis=1)
+    assert abs(settled[0] - truth[0]) < 0.5 < 10.0 < abs(rest[0] - truth[0])
+
+
+def test_curves_are_nearly_exact_sample_by_sample(music: np.ndarray) -> None:
+    errors: dict[int, list[float]] = {1: [], STEP_SAMPLES: []}
+    for params in load_profile_set("thirty").values():
+        done = compress(music, RATE, params)
+        truth = done.gain_db[0].reshape(-1, FRAME_SAMPLES).mean(axis=1)
+        for step, found in errors.items():
+            level = stepped(np.abs(done.samples[0]), step)
+            (curve,) = candidate_curves_db(level, [params], from_rest=True, step_samples=step)
+            found.append(float(np.sqrt(np.square(curve - truth).mean())))
+    assert max(errors[1]) < 0.03 < 0.1 < np.median(errors[STEP_SAMPLES])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from unsquash.dsp.ballistics import smoothing_coefficient
-from unsquash.dsp.compressor import CompressorParams, Link, linked_level
+from unsquash.dsp.compressor import CompressorParams, Link, initial_state, linked_level
 from unsquash.dsp.curve_kernels import Float32Array, log_gain_curves
 from unsquash.units import Float64Array, FloatArray, db_to_linear
 
@@ -15,8 +16,7 @@ CURVE_RATE = 44_100.0
 STEP_SAMPLES = 4
 """Samples that share one step of the recursion."""
 
-FRAME_STEPS = 64
-FRAME_SAMPLES = STEP_SAMPLES * FRAME_STEPS
+FRAME_SAMPLES = 256
 """Samples per entry of a curve: a frame of the networks' features."""
 
 WARM_UP_FRAMES = 344
@@ -37,33 +37,31 @@ _LN2 = np.log(2.0)
 _LEAST_HALF_KNEE = 1e-4
 
 
-def stepped_level(magnitude: Float64Array) -> Float64Array:
-    """Return the RMS of every `STEP_SAMPLES` samples; what is left over at the beginning is dropped.
+def followed_levels(samples: Float64Array) -> Float64Array:
+    """Return the level that each of `LINKS` follows, then each channel's, if not more than `MOST_APART`.
 
     Shape:
-        magnitude: `(T,)` at `CURVE_RATE`; result: `(T // STEP_SAMPLES,)`.
-    """
-    steps = magnitude.size // STEP_SAMPLES
-    squares = np.square(magnitude[magnitude.size - steps * STEP_SAMPLES :])
-    return np.asarray(np.sqrt(squares.reshape(steps, STEP_SAMPLES).mean(axis=1)))
-
-
-def stepped_levels(samples: Float64Array) -> Float64Array:
-    """Return the level that each of `LINKS` follows, as from `stepped_level`.
-
-    Then that of each channel, where they are not more than `MOST_APART`.
-
-    Shape:
-        samples: `(C, T)` at `CURVE_RATE`; result: `(len(LINKS) + C, T // STEP_SAMPLES)`, or without the C.
+        samples: `(C, T)`; result: `(len(LINKS) + C, T)`, or without the C.
     """
     followed = [linked_level(samples, link)[0] for link in LINKS]
     if len(samples) <= MOST_APART:
         followed += [*np.abs(samples)]
-    return np.stack([stepped_level(one) for one in followed])
+    return np.stack(followed)
+
+
+def stepped(levels: FloatArray, step_samples: int = STEP_SAMPLES) -> FloatArray:
+    """Return the RMS of every so many samples; what is left over at the beginning is dropped.
+
+    Shape:
+        levels: `(…, T)` at `CURVE_RATE`; result: `(…, T // step_samples)`.
+    """
+    length = levels.shape[-1]
+    squares = np.square(levels[..., length % step_samples :])
+    return np.asarray(np.sqrt(squares.reshape(*levels.shape[:-1], -1, step_samples).mean(axis=-1)))
 
 
 def rows_of(link: Link, channels: int) -> range:
-    """Return which of `stepped_levels` drive the gains of a candidate: one for all channels, or one each."""
+    """Return which of `followed_levels` drive the gains of a candidate: one for all channels, or one each."""
     if link == "off" and channels <= MOST_APART:
         return range(len(LINKS), len(LINKS) + channels)
     row = LINKS.index(link) if link in LINKS else 0
@@ -76,38 +74,52 @@ def candidate_curves_db(
     *,
     from_rest: bool,
     lead: FloatArray | None = None,
+    step_samples: int = STEP_SAMPLES,
 ) -> Float32Array:
-    """Return the gain in dB of every candidate, per frame of 256 samples.
+    """Return the gain in dB of every candidate, per frame of `FRAME_SAMPLES`.
 
     A candidate is seen as a downward compressor; the state is that at rest, that after what came before the
     excerpt, or, if that is not known, that after the excerpt's own first two seconds.
 
     Args:
-        level: as from `stepped_level`, full scale 1.
+        level: as from `stepped`, full scale 1.
         candidates: compressors; a ratio of 1 stands for nothing having been done.
-        from_rest: whether the compressor was at rest where the excerpt begins.
-        lead: what came just before, as from `stepped_level`.
+        from_rest: whether the compressor was at rest where the excerpt begins, or settled as it says.
+        lead: what came just before, as from `stepped`.
+        step_samples: that level was formed over so many: a divisor of `FRAME_SAMPLES`.
 
     Shape:
-        level: `(n · FRAME_STEPS,)`; lead: `(m,)`; result: `(K, n)`.
+        level: `(n · FRAME_SAMPLES / step_samples,)`; lead: `(m,)`; result: `(K, n)`.
     """
-    count, frames = len(candidates), level.size // FRAME_STEPS
-    steps = level[: frames * FRAME_STEPS].astype(np.float32)
-    state = np.stack([np.zeros(count, np.float32), np.ones(count, np.float32)])
-    settings, curves = _settings(candidates), np.empty((frames, count), dtype=np.float32)
+    hop = FRAME_SAMPLES // step_samples
+    count, frames = len(candidates), level.size // hop
+    steps = level[: frames * hop].astype(np.float32)
+    state = _state(candidates)
+    settings, curves = _settings(candidates, step_samples), np.empty((frames, count), dtype=np.float32)
     if not from_rest and lead is not None and lead.size:
         only_state = np.empty((1, count), dtype=np.float32)
         log_gain_curves(lead.astype(np.float32), lead.size, settings, state, only_state)
     elif not from_rest:
         warm = min(WARM_UP_FRAMES, frames)
-        log_gain_curves(steps[: warm * FRAME_STEPS], FRAME_STEPS, settings, state, curves[:warm])
-    log_gain_curves(steps, FRAME_STEPS, settings, state, curves)
+        log_gain_curves(steps[: warm * hop], hop, settings, state, curves[:warm])
+    log_gain_curves(steps, hop, settings, state, curves)
     return np.ascontiguousarray(_DB_PER_NEPER * curves.T)
 
 
-def _settings(candidates: Sequence[CompressorParams]) -> Float32Array:
+def _state(candidates: Sequence[CompressorParams]) -> Float32Array:
+    def before(params: CompressorParams) -> tuple[float, float]:
+        if params.initial_db is None:
+            return 0.0, 1.0
+        state = initial_state(params, channels=1)
+        gain = float(state.gain[0])
+        return float(state.detector[0]), math.exp(gain) if params.smoothing == "log" else gain
+
+    return np.array([before(one) for one in candidates], dtype=np.float32).reshape(-1, 2).T.copy()
+
+
+def _settings(candidates: Sequence[CompressorParams], step_samples: int) -> Float32Array:
     def smoothing(params: CompressorParams, time_ms: float) -> float:
-        return smoothing_coefficient(time_ms, CURVE_RATE / STEP_SAMPLES, params.convention)
+        return smoothing_coefficient(time_ms, CURVE_RATE / step_samples, params.convention)
 
     rows = [
         (

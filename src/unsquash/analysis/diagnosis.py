@@ -104,7 +104,7 @@ def _searched(
 
     That there was one is evidence, too, in doubt whether anything was done.
     """
-    from unsquash.analysis.dynamics import MOST_SUPPORT, estimate
+    from unsquash.analysis.dynamics import ARTIFICIAL_PROOF, MOST_SUPPORT, estimate
     from unsquash.analysis.fitting import fit_compressor
     from unsquash.analysis.identification import is_invertible, seek, tried
     from unsquash.analysis.listening import Listener
@@ -115,10 +115,9 @@ def _searched(
         identification = seek(
             source, listeners, suspects.known, thoroughly=seen.may_be_compressed, heard=seen.proof
         )
-        if seen.is_artificial:
-            beyond_doubt = identification is not None and identification.is_beyond_doubt
-            return replace(found, identification=identification if beyond_doubt else None)
-        if identification is not None and identification.is_usable:
+        if seen.is_artificial and identification is not None and identification.is_beyond_doubt:
+            return replace(found, identification=identification)
+        if identification is not None and identification.is_usable and not seen.is_artificial:
             sure = seen.dynamics(identification.log_odds)
             return replace(found, dynamics=sure, identification=identification)
         fitted = None
@@ -130,9 +129,13 @@ def _searched(
             ]
             proven = [fit for fit in fits if fit.is_proven]
             fitted = max(proven, key=lambda fit: fit.proof, default=fits[0])
+        if seen.is_artificial and not (
+            fitted is not None and fitted.is_proven and fitted.proof >= ARTIFICIAL_PROOF
+        ):
+            return found
         # a limiter moves the noise, too, but looks ahead as no compressor does that is searched for
         log_odds = 0.0 if identification is None or seen.looks_limited else identification.log_odds
-        if fitted is not None and seen.looks_limited and not fitted.is_ahead:
+        if fitted is not None and seen.looks_limited and not fitted.is_proven:
             fitted = None
         dynamics = by_network = seen.dynamics(log_odds)
         if fitted is not None:

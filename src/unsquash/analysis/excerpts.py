@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unsquash.analysis.candidates import CURVE_RATE, LEAD_S, STEP_SAMPLES, stepped_levels
+from unsquash.analysis.candidates import CURVE_RATE, LEAD_S, followed_levels
 from unsquash.audio import AudioSource
 from unsquash.nets.gain import QUANTUM_SAMPLES
 from unsquash.nets.profile import EXCERPT_SAMPLES
@@ -26,8 +26,8 @@ class Excerpt:
     """
 
     samples: Float64Array
-    lead: Float64Array
-    """The levels of what came before, up to `LEAD_S`, as from `stepped_levels`; nothing at the beginning."""
+    lead: FloatArray
+    """The levels of what came before, up to `LEAD_S`, as from `followed_levels`; nothing at the beginning."""
 
     rounding_power: float = 0.0
     """Variance of the error that was made when the samples were last rounded; 0 if they were not."""
@@ -35,7 +35,7 @@ class Excerpt:
     @property
     def lead_s(self) -> float:
         """How much is known of what came before."""
-        return float(self.lead.shape[1] * STEP_SAMPLES / CURVE_RATE)
+        return float(self.lead.shape[1] / CURVE_RATE)
 
     @property
     def is_first(self) -> bool:
@@ -59,10 +59,11 @@ def read_excerpts(source: AudioSource, timebase: Timebase) -> list[Excerpt]:
         led = min(int(start) // quantum, lead_quanta) * quantum
         read = source.read(int(start) - led, int(start) + length)
         heard = timebase.to_net(read).astype(np.float64)
-        lead, samples = np.split(heard, [led // quantum * QUANTUM_SAMPLES], axis=1)
+        before, samples = np.split(heard, [led // quantum * QUANTUM_SAMPLES], axis=1)
         if np.abs(samples).max() > 0.0:
             power = rounding_power(read) * min(1.0, CURVE_RATE / info.sample_rate)
-            excerpts.append(Excerpt(samples=samples, lead=stepped_levels(lead), rounding_power=power))
+            lead = followed_levels(before).astype(np.float32)
+            excerpts.append(Excerpt(samples=samples.copy(), lead=lead, rounding_power=power))
     return excerpts
 
 

@@ -34,11 +34,19 @@ LITTLE_PERCENT = 5.0
 AGREEMENT, LEAST_AMOUNT = 0.5, 0.3
 """From here on a compressor's gain is that which the network hears."""
 
-CLOSE_AGREEMENT = 0.75
-"""Below it the network's gain counts for more."""
+CLOSE_AGREEMENT, CLOSE_AMOUNT = 0.75, 1.9
+"""Below the one or above the other the network's gain counts for more."""
 
 SHARES = (0.0, 0.25, 0.5, 0.7, 0.9, 1.0)
 """Of a compressor's gain, the rest being the network's: what is looked at."""
+
+ALIKE_PROOF = 1.0
+"""Shares for which the noise says less than this less than for the best are as good: then the compressor's
+gain, which is consistent, counts for as much as may be. Found on 20 pieces by artists held out."""
+
+AHEAD = 8.0
+"""By so much less than the best of them the network's gain alone is as good, and takes no risk. On 40 pieces
+by artists held out, two compressors that were no more ahead did harm, those that were by 10.4 did none."""
 
 MOST_DOUBT = 4.5
 """What may speak against a compressor that the noise proves. On 114 pieces by artists held out, squashed or
@@ -85,20 +93,23 @@ class CompressorFit:
 
     @property
     def is_proven(self) -> bool:
-        """Whether the noise alone leaves no doubt, and the music raises none."""
-        return self.proof >= PROOF and self.music >= -MOST_DOUBT
-
-    @property
-    def is_ahead(self) -> bool:
-        """Whether the noise leaves no doubt that this is better than the network's gain alone."""
-        return self.is_proven and self.proof >= self.proofs[0] + PROOF
+        """Whether the noise leaves no doubt, nor any that the network's gain is worse; the music, little."""
+        return self.proof >= PROOF and self.proof >= self.proofs[0] + AHEAD and self.music >= -MOST_DOUBT
 
     @property
     def share(self) -> float:
         """How much of the gain is to be the compressor's, the rest being the network's, 0…1."""
         if self.is_proven:
-            return SHARES[self.proofs.index(self.proof)]
-        return SHARE_IN_DOUBT if self.agreement < CLOSE_AGREEMENT else SHARE_ALIKE
+            good = [proof >= self.proof - ALIKE_PROOF for proof in self.proofs]
+            return max(share for share, is_good in zip(SHARES, good, strict=True) if is_good)
+        if self.proofs[0] >= PROOF:
+            return 0.0
+        return SHARE_ALIKE if self.is_close else SHARE_IN_DOUBT
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the network hears nearly the same gain."""
+        return self.agreement >= CLOSE_AGREEMENT and LEAST_AMOUNT <= self.amount <= CLOSE_AMOUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

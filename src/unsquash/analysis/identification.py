@@ -35,6 +35,7 @@ from unsquash.analysis.scorers import (
 )
 from unsquash.analysis.searching import search as search_settings
 from unsquash.analysis.space import with_link
+from unsquash.analysis.starting import begun
 from unsquash.audio import AudioSource
 from unsquash.dsp.compressor import CompressorParams
 from unsquash.dsp.inverse import invert
@@ -205,17 +206,20 @@ def identify(
     """
     few, all_of_them = quick(listeners), pooled(listeners)
     known = {name: with_link(params) for name, params in known.items()}
-    named = score_known(known, beginning(listeners), few, all_of_them)
+    named = score_known(known, beginning(listeners), few, all_of_them, pooled(listeners, finely=True))
     published = any("/" in name for name in known)
     found, rarity = None, PUBLISHED_LOG_ODDS if search and published else 0.0
     alone = log_odds_of(named.evidence + rarity, len(listeners))
     if search:
         links, peak = links_of(listeners), peak_dbfs(listeners)
-        noise, rng = by_noise(listeners), np.random.default_rng(seed)
-        found = prove(quick_noise(listeners), noise, all_of_them, peak, rng, links, heard=heard)
+        noise, finely = (by_noise(listeners, finely=finely) for finely in (False, True))
+        rng, quickly = np.random.default_rng(seed), quick_noise(listeners)
+        found = prove(quickly, noise, finely, all_of_them, peak, rng, links, heard=heard)
         if found is None and (thoroughly or alone >= SURE_LOG_ODDS):
             linked, rng = [link for link in links if link in LINKS], np.random.default_rng(seed)
             found = search_settings(few, all_of_them, peak, rng, linked)
+        if found is not None:
+            found = dataclasses.replace(found, params=begun(listeners, found.params))
     evidence = (named.evidence + rarity, found.evidence if found else -np.inf)
     shares = softmax(np.array([0.0, *(log_odds_of(one, len(listeners)) for one in evidence)]))
     squashed, is_known, is_other = 1.0 - float(shares[0]), float(shares[1]), float(shares[2])
@@ -236,6 +240,7 @@ def identify(
         raise ValueError("nothing was to be considered")
     best = next(iter(profiles))
     offset_db, params = named.best[best]
+    params = begun(listeners, params)
     return Identification(
         profile=best,
         probability=profiles[best],

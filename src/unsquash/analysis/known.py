@@ -1,7 +1,8 @@
 """Known compressors scored: as they are, and for a recording whose level was changed since.
 
 The score of an offset is as narrow as what is heard is precise, so the better ones are looked at more and
-more closely. Some known compressors do the same at different levels: then the smaller change is likelier.
+more closely, and those few between which little is left to choose with exact gains. Some known compressors do
+the same at different levels: then large changes are less likely.
 """
 
 from __future__ import annotations
@@ -32,13 +33,21 @@ CLOSER_STEPS_DB, CLOSER_STEPS = (0.25, 0.1, 0.02), (12, 2, 4)
 UNCHANGED_SHARE = 0.5
 """How probable it is, before looking, that the level was not changed since."""
 
-USUAL_OFFSET_DB, CELL_DB = 8.0, 3.0
-"""Mean size of the changes there are; and the most that one of those looked at stands for."""
+USUAL_OFFSET_DB, RARER_DB, CELL_DB = 10.0, 8.0, 3.0
+"""Changes up to this are as likely as each other, others e times less for every so many decibels more; and
+the most that one of those looked at stands for."""
 
 STAYED = 1.5
 """An unchanged level is named if another one explains hardly more than this, as a logarithm."""
 
 KEPT, KEPT_CLOSELY = 36, (12, 4, 2)
+
+FINE_FROM, NEAR = 20.0, (4, 25.0)
+"""From this score on gains are computed sample by sample in the end, for so many known ones that are not
+farther behind than this: with true settings, rough gains have cost 20 of 314."""
+
+FINE_OFFSETS, FINE_STEPS_DB, FINE_STEPS = 8, (0.25, 0.1, 0.02), (2, 2, 4)
+"""So many of the offsets of each, and closer to the best of them, as before."""
 
 LEAST_SHARE = 1e-3
 """Of what the most probable known one has; below it another one is not listed."""
@@ -63,15 +72,20 @@ class Known:
 
 
 def score_known(
-    known: Mapping[str, CompressorParams], beginning: Scorer, few: Scorer, all_of_them: Scorer
+    known: Mapping[str, CompressorParams],
+    beginning: Scorer,
+    few: Scorer,
+    all_of_them: Scorer,
+    finely: Scorer,
 ) -> Known:
-    """Score every known compressor as it is and with the level changed since, the better ones twice.
+    """Score every known compressor as it is and with the level changed since, the better ones again.
 
     Args:
         known: settings by name.
-        beginning: what the noise says of the recording's beginning.
+        beginning: what the noise says of the recording's beginning, from rest.
         few: a quick scorer.
-        all_of_them: the true one.
+        all_of_them: the true one, but for gains computed roughly.
+        finely: the true one.
     """
     wanted = [(name, offset) for name in known for offset in OFFSETS_DB if _shift(known[name], offset)]
     if not wanted:
@@ -92,10 +106,13 @@ def score_known(
         rough |= scored([(name, at + step) for name, at in ahead for step in (-step_db, step_db)], few)
     scores = scored([*_best_of_each(rough, 2)[:KEPT], *((name, 0.0) for name in known)], all_of_them)
     for kept, step_db, steps in zip(KEPT_CLOSELY, CLOSER_STEPS_DB, CLOSER_STEPS, strict=True):
-        ahead = _best_of_each(scores, 1)[:kept]
-        offsets_db = step_db * np.delete(np.arange(-steps, steps + 1), steps)
-        near = [(name, float(at + offset)) for name, at in ahead for offset in offsets_db]
-        scores |= scored(near, all_of_them)
+        scores |= scored(_about(_best_of_each(scores, 1)[:kept], step_db, steps), all_of_them)
+    if near := _near(scores):
+        better = [way for way in _best_of_each(scores, FINE_OFFSETS) if way[0] in near]
+        fine = scored([*better, *((name, 0.0) for name in near)], finely)
+        for step_db, steps in zip(FINE_STEPS_DB, FINE_STEPS, strict=True):
+            fine |= scored(_about(_best_of_each(fine, 1), step_db, steps), finely)
+        scores = {way: score for way, score in scores.items() if way[0] not in near} | fine
     by_name: dict[str, float] = {}
     best: dict[str, tuple[float, CompressorParams]] = {}
     for name in known:
@@ -108,13 +125,25 @@ def score_known(
     return Known(evidence=evidence, by_name=by_name, best=best)
 
 
+def _near(scores: Mapping[tuple[str, float], float]) -> list[str]:
+    """Return those few names of which the best explains nearly as much as the best of all, and that much."""
+    ahead = _best_of_each(scores, 1)
+    top = scores[ahead[0]]
+    return [way[0] for way in ahead[: NEAR[0]] if scores[way] >= max(top - NEAR[1], FINE_FROM)]
+
+
+def _about(ways: Sequence[tuple[str, float]], step_db: float, steps: int) -> list[tuple[str, float]]:
+    """Return so many offsets either way of each."""
+    offsets_db = step_db * np.delete(np.arange(-steps, steps + 1), steps)
+    return [(name, float(at + offset)) for name, at in ways for offset in offsets_db]
+
+
 def _evidence(offsets_db: Float64Array, scores: Float64Array) -> float:
     """Weigh the offsets of one known compressor, ascending: how probable each is, what it stands for."""
     gaps_db = np.minimum(np.diff(offsets_db, prepend=-np.inf, append=np.inf), CELL_DB)
     widths_db = 0.5 * (gaps_db[:-1] + gaps_db[1:])
-    density = (
-        (1.0 - UNCHANGED_SHARE) / (2.0 * USUAL_OFFSET_DB) * np.exp(-np.abs(offsets_db) / USUAL_OFFSET_DB)
-    )
+    rarity = np.exp(-np.maximum(0.0, np.abs(offsets_db) - USUAL_OFFSET_DB) / RARER_DB)
+    density = (1.0 - UNCHANGED_SHARE) / (2.0 * (USUAL_OFFSET_DB + RARER_DB)) * rarity
     shares = widths_db * density + UNCHANGED_SHARE * (offsets_db == 0.0)
     return float(np.logaddexp.reduce(scores + np.log(shares)))
 

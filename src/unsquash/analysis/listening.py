@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -10,13 +11,14 @@ import numpy.typing as npt
 
 from unsquash.analysis.candidates import (
     CURVE_RATE,
-    FRAME_STEPS,
+    FRAME_SAMPLES,
     LEAD_S,
     LINKS,
     STEP_SAMPLES,
     candidate_curves_db,
+    followed_levels,
     rows_of,
-    stepped_levels,
+    stepped,
 )
 from unsquash.analysis.excerpts import Excerpt, read_excerpts
 from unsquash.analysis.noise import NoiseLevels
@@ -41,14 +43,26 @@ class Listener:
 
     Attributes:
         excerpt: the excerpt itself.
-        levels: as from `stepped_levels`, from which candidates' gain curves are computed.
+        levels: as from `followed_levels` and `stepped`, from which candidates' gain curves are computed.
+        leads: those of what came before.
     """
 
     def __init__(self, excerpt: Excerpt, net: ProfileNet) -> None:
         self.excerpt = excerpt
-        self.levels = stepped_levels(excerpt.samples)
+        self._take(STEP_SAMPLES)
         self._encoded = EncodedExcerpt(excerpt.samples, net)
         self._noise = NoiseLevels(excerpt.samples, excerpt.rounding_power)
+
+    def _take(self, step_samples: int) -> None:
+        self._step_samples = step_samples
+        self.levels = stepped(followed_levels(self.excerpt.samples), step_samples)
+        self.leads = stepped(self.excerpt.lead, step_samples)
+
+    def finer(self) -> Listener:
+        """Return one that computes gains sample by sample: four times as slow, and nearly exact."""
+        fine = copy.copy(self)
+        fine._take(1)
+        return fine
 
     def gains_db(
         self,
@@ -70,7 +84,7 @@ class Listener:
             result: `(K, C, n)`, per frame; `(K, 1, n)` if every candidate has one gain for all channels.
         """
         channels = self.excerpt.samples.shape[0]
-        leads = self.excerpt.lead[:, -max(1, round(lead_s * CURVE_RATE / STEP_SAMPLES)) :]
+        leads = self.leads[:, -max(1, round(lead_s * CURVE_RATE / self._step_samples)) :]
         driven = [rows_of(one.link, channels) for one in candidates]
         parts = []
         for row in range(len(self.levels)):
@@ -80,10 +94,13 @@ class Listener:
         def some_db(part: tuple[int, npt.NDArray[np.intp]]) -> Float32Array:
             row, here = part
             some = [candidates[place] for place in here]
-            return candidate_curves_db(self.levels[row], some, from_rest=from_rest, lead=leads[row])
+            return candidate_curves_db(
+                self.levels[row], some, from_rest=from_rest, lead=leads[row], step_samples=self._step_samples
+            )
 
         apart = any(len(rows) > 1 for rows in driven)
-        shape = (len(candidates), channels if apart else 1, self.levels.shape[1] // FRAME_STEPS)
+        frames = self.levels.shape[1] * self._step_samples // FRAME_SAMPLES
+        shape = (len(candidates), channels if apart else 1, frames)
         curves_db = np.empty(shape, dtype=np.float32)
         for (row, here), some in zip(parts, in_order(some_db, parts, at_once), strict=True):
             if row < len(LINKS):
@@ -122,9 +139,17 @@ class Listener:
         led_db = self.gains_db(candidates, at_once=at_once) if gains_db is None else gains_db
         views = [self._ratios(candidates, led_db, self.excerpt.lead_s, at_once)]
         if self.excerpt.is_first:
-            rested_db = self.gains_db(candidates, from_rest=True, at_once=at_once)
-            views.append(self._ratios(candidates, rested_db, math.inf, at_once))
+            views.append(self.rested_log_ratios(candidates, at_once=at_once))
         return np.asarray(np.logaddexp.reduce(views, axis=0) - np.log(len(views)))
+
+    def rested_log_ratios(self, candidates: Sequence[CompressorParams], *, at_once: int = 1) -> Float64Array:
+        """Return the same if a compressor began here, at rest or as it says.
+
+        Shape:
+            result: `(K,)`.
+        """
+        rested_db = self.gains_db(candidates, from_rest=True, at_once=at_once)
+        return self._ratios(candidates, rested_db, math.inf, at_once)
 
     def noise_log_ratios(self, candidates: Sequence[CompressorParams], *, at_once: int = 1) -> Float64Array:
         """Return ln p(noise | candidate) / p(noise | nothing done), without the network.
@@ -152,10 +177,22 @@ class Listener:
         led_db = self.gains_db(candidates, lead_s=lead_s, at_once=at_once)
         views = [self._noise_ratios(candidates, led_db, min(lead_s, self.excerpt.lead_s), at_once)]
         if self.excerpt.is_first:
-            rested_db = self.gains_db(candidates, from_rest=True, at_once=at_once)
-            views.append(self._noise_ratios(candidates, rested_db, math.inf, at_once))
+            views.append(self.rested_noise_log_ratios(candidates, at_once=at_once))
         ratios = np.logaddexp.reduce(views, axis=0) - np.log(len(views))
         return np.asarray(ratios), np.asarray(-led_db.min(axis=(1, 2)).astype(np.float64))
+
+    def rested_noise_log_ratios(
+        self, candidates: Sequence[CompressorParams], *, at_once: int = 1
+    ) -> Float64Array:
+        """Return what the noise says if the recording, and a compressor at rest, begin here; else nothing.
+
+        Shape:
+            result: `(K,)`.
+        """
+        if not (self._noise.knows and self.excerpt.is_first):
+            return np.zeros(len(candidates))
+        rested_db = self.gains_db(candidates, from_rest=True, at_once=at_once)
+        return self._noise_ratios(candidates, rested_db, math.inf, at_once)
 
     def proofs(
         self, params: CompressorParams, estimate_db: Float64Array, shares: Sequence[float]

@@ -36,6 +36,7 @@ LAST_GENERATIONS, LAST = 8, 3
 def prove(
     some_noise: Scorer,
     noise: Scorer,
+    noise_finely: Scorer,
     all_of_them: Scorer,
     peak_dbfs: float,
     rng: np.random.Generator,
@@ -48,6 +49,7 @@ def prove(
     Args:
         some_noise: what the noise of about half of the excerpts says.
         noise: that of all of them.
+        noise_finely: the same with gains computed sample by sample, which the last step asks.
         all_of_them: everything that is known, which decides between those kinds that come out best.
         peak_dbfs: of the recording.
         rng: draws the candidates.
@@ -68,7 +70,7 @@ def prove(
     if max(one.best for one in living) < PROOF:
         return None
     weighed = [one.scored(all_of_them).weighed(all_of_them, rng).evidence for one in living]
-    params = living[int(np.argmax(weighed))].creeping(noise, rng)
+    params = living[int(np.argmax(weighed))].creeping(noise_finely, rng)
     return Found(evidence=float(np.logaddexp.reduce(weighed) - np.log(len(kinds))), params=params)
 
 

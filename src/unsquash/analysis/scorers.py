@@ -32,13 +32,15 @@ BRIEF_LEAD_S = 4.0
 """How much of what came before an excerpt has to do for a quick look."""
 
 
-def pooled(listeners: Sequence[Listener]) -> Scorer:
-    """Add up what several excerpts of one recording say."""
+def pooled(listeners: Sequence[Listener], *, finely: bool = False) -> Scorer:
+    """Add up what several excerpts of one recording say, if asked with gains computed sample by sample."""
     each = threads_each(len(listeners))
 
     def score(candidates: Sequence[CompressorParams]) -> Float64Array:
-        looked = in_order(lambda one: one.log_ratios(candidates, at_once=each), listeners, threads())
-        return added([*looked])
+        def ratios(one: Listener) -> Float64Array:
+            return (one.finer() if finely else one).log_ratios(candidates, at_once=each)
+
+        return added([*in_order(ratios, listeners, threads())])
 
     return score
 
@@ -58,13 +60,16 @@ def quick(listeners: Sequence[Listener]) -> Scorer:
 
 
 def beginning(listeners: Sequence[Listener]) -> Scorer:
-    """Ask what the noise of the first excerpt says."""
-    return lambda candidates: listeners[0].noise_log_ratios(candidates, at_once=threads())
+    """Ask what the noise says where the recording begins, of compressors that were at rest there."""
+    return lambda candidates: listeners[0].rested_noise_log_ratios(candidates, at_once=threads())
 
 
-def by_noise(listeners: Sequence[Listener]) -> Scorer:
-    """Ask what the noise of several excerpts proves, and take off what nobody would do to a recording."""
-    return _noise_scorer(listeners, LEAD_S, corroborated)
+def by_noise(listeners: Sequence[Listener], *, finely: bool = False) -> Scorer:
+    """Ask what the noise of several excerpts proves, and take off what nobody would do to a recording.
+
+    If asked, with gains computed sample by sample.
+    """
+    return _noise_scorer(listeners, LEAD_S, corroborated, finely=finely)
 
 
 def quick_noise(listeners: Sequence[Listener]) -> Scorer:
@@ -73,10 +78,17 @@ def quick_noise(listeners: Sequence[Listener]) -> Scorer:
 
 
 def _noise_scorer(
-    listeners: Sequence[Listener], lead_s: float, pool: Callable[[Float64Array], Float64Array]
+    listeners: Sequence[Listener],
+    lead_s: float,
+    pool: Callable[[Float64Array], Float64Array],
+    *,
+    finely: bool = False,
 ) -> Scorer:
     def score(candidates: Sequence[CompressorParams]) -> Float64Array:
-        looked = [*in_order(lambda one: one.noise_and_depth(candidates, lead_s=lead_s), listeners, threads())]
+        def look(one: Listener) -> tuple[Float64Array, Float64Array]:
+            return (one.finer() if finely else one).noise_and_depth(candidates, lead_s=lead_s)
+
+        looked = [*in_order(look, listeners, threads())]
         said, depths_db = (np.array([look[k] for look in looked]) for k in range(2))
         absurd_db = np.maximum(0.0, depths_db.max(axis=0) - DEEPEST_DB)
         return np.asarray(pool(said) - PER_ABSURD_DB * absurd_db)

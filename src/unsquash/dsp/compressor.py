@@ -8,10 +8,10 @@ Symbols:
     L, R, W: threshold, ratio and knee width; `l = 10^(L/20)`
 
 ```
-u[n] = β |x[n]|^p + (1 − β) u[n−1]          β: attack where |x[n]|^p > u[n−1];  u[−1] = 0
+u[n] = β |x[n]|^p + (1 − β) u[n−1]          β: attack where |x[n]|^p > u[n−1];  u[−1] = 0, or settled
 f[n] = (v/l)^−(1−1/R)  for v > l, else 1     compressor
 f[n] = (v/l)^(R−1)     for v < l, else 1     downward expander
-g[n] = γ f[n] + (1 − γ) g[n−1]               γ: attack where f[n] < g[n−1];  g[−1] = 1
+g[n] = γ f[n] + (1 − γ) g[n−1]               γ: attack where f[n] < g[n−1];  g[−1] = 1, or settled
 ```
 
 `smoothing="log"` smooths ln g instead of g, `"none"` takes g = f. A knee rounds the corner of the static
@@ -24,6 +24,7 @@ Source:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -32,7 +33,7 @@ import numpy as np
 from unsquash.dsp import programs
 from unsquash.dsp.ballistics import TIME_CONSTANTS, TimeConstant, smoothing_coefficient
 from unsquash.errors import OptionError
-from unsquash.units import Float64Array, FloatArray, db_to_linear
+from unsquash.units import Float64Array, FloatArray, db_to_linear, gain_to_db
 
 if TYPE_CHECKING:
     from unsquash.dsp.kernels import Coefficients
@@ -84,7 +85,7 @@ class CompressorParams:
         smoothing: what the gain's time constants act on: "linear" gain, "log" gain, or "none".
         convention: what the time constants mean.
         makeup_db: constant gain after the compressor.
-        initial_db: level that the detector starts from, dBFS; None is silence.
+        initial_db: steady level before the first sample, dBFS, that it had settled to; None is silence.
         kind: "general" is the family above; "sox" is its member with the knee of sox's compand; "sc4" is the
             LADSPA plug-in of that name, `unsquash.dsp.sc4_kernels`. `knee_db` is there what the program calls
             it: the distance from the threshold, half a width.
@@ -201,13 +202,18 @@ def compress(
 
 
 def initial_state(params: CompressorParams, channels: int) -> CompressorState:
-    """Return the state of a compressor at rest: no level, no gain reduction."""
+    """Return the state before the first sample: of rest, without level and gain reduction, or settled."""
     planes = channels if params.link == "off" else 1
-    order = 1.0 if params.detector == "peak" else 2.0
-    above_db = None if params.initial_db is None else params.initial_db - params.threshold_db
+    detector, log_gain = 0.0, 0.0
+    if params.initial_db is not None:
+        from unsquash.dsp.kernels import static_curve
+
+        k = coefficients(params, sample_rate=48_000.0)  # the rate does not matter to what is steady
+        detector = db_to_linear(k.order * (params.initial_db - params.threshold_db))
+        log_gain, _ = static_curve(detector, k)
     return CompressorState(
-        detector=np.full(planes, 0.0 if above_db is None else db_to_linear(order * above_db)),
-        gain=np.zeros(planes) if params.smoothing == "log" else np.ones(planes),
+        detector=np.full(planes, detector),
+        gain=np.full(planes, log_gain if params.smoothing == "log" else math.exp(log_gain)),
         guess=np.ones((planes, 2)),
         error=np.zeros((planes, 2)),
         memory=np.zeros((planes, programs.memory_size(params)), dtype=np.float32),
@@ -262,12 +268,6 @@ def linked_level(samples: Float64Array, link: Link) -> Float64Array:
     else:
         level = np.sqrt(np.mean(np.square(samples), axis=0, keepdims=True))
     return level
-
-
-def gain_to_db(gain: Float64Array) -> Float64Array:
-    """Convert a gain curve to decibels; zero becomes −6000 dB, which is zero when applied."""
-    decibels: Float64Array = 20.0 * np.log10(np.maximum(gain, 1e-300))
-    return decibels
 
 
 def coefficients(params: CompressorParams, sample_rate: float) -> Coefficients:

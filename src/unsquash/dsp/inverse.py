@@ -20,12 +20,11 @@ from unsquash.dsp.compressor import (
     as_planes,
     coefficients,
     copy_state,
-    gain_to_db,
     initial_state,
     linked_level,
 )
 from unsquash.errors import InversionError
-from unsquash.units import Float64Array, FloatArray
+from unsquash.units import Float64Array, FloatArray, gain_to_db
 
 if TYPE_CHECKING:
     from unsquash.dsp.kernels import Coefficients

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unsquash.analysis.candidates import LEAD_S, stepped_levels
+from unsquash.analysis.candidates import LEAD_S, followed_levels
 from unsquash.analysis.excerpts import Excerpt as Heard
 from unsquash.analysis.identification import identify
 from unsquash.analysis.listening import Listener, listen
@@ -79,7 +79,7 @@ def excerpt_trials(
         piece = _piece(tracks, before, rng)
         truth = int(rng.integers(len(candidates)))
         excerpt = squash(piece, candidates[truth], protocol, lead_samples)
-        lead = stepped_levels(excerpt.lead)
+        lead = followed_levels(excerpt.lead)
         ratios = Listener(Heard(samples=excerpt.squashed, lead=lead), net).log_ratios(candidates)
         trials.append(_trial(truth, softmax(ratios), candidates))
     return trials

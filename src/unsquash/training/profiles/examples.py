@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from unsquash.analysis.candidates import candidate_curves_db, stepped_level
+from unsquash.analysis.candidates import candidate_curves_db, stepped
 from unsquash.dsp.compressor import CompressorParams, compress
 from unsquash.dsp.curve_kernels import Float32Array
 from unsquash.dsp.profiles import load_profile, profile_names
@@ -50,7 +50,7 @@ class ProfileExample:
     """A recording as the network sees it, and what made it.
 
     Shape:
-        features: `(F, EXCERPT_FRAMES)`; level, lead: as from `stepped_level`, for the candidates' curves.
+        features: `(F, EXCERPT_FRAMES)`; level, lead: as from `stepped`, for the candidates' curves.
     """
 
     features: npt.NDArray[np.float16]
@@ -136,8 +136,8 @@ def to_example(excerpt: Excerpt, drawn: Drawn, features: Features) -> ProfileExa
     samples = torch.from_numpy(np.ascontiguousarray(squashed / peak, dtype=np.float32))
     return ProfileExample(
         features=features(samples[None])[0].numpy().astype(np.float16),
-        level=stepped_level(np.abs(squashed).max(axis=0)).astype(np.float16),
-        lead=stepped_level(np.abs(excerpt.lead).max(axis=0)).astype(np.float16),
+        level=stepped(np.abs(squashed).max(axis=0)).astype(np.float16),
+        lead=stepped(np.abs(excerpt.lead).max(axis=0)).astype(np.float16),
         from_rest=excerpt.from_rest,
         drawn=drawn,
     )
