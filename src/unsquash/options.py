@@ -54,8 +54,9 @@ class RestoreOptions:
         profile_set: compressors to look for: `published`, `five`, `thirty`, the path of a CSV file, or `none`
             to look for no compressor at all.
         strength: 0 to 1, scales the gain in dB; 0 is an exact copy.
-        max_gain_db: upper limit of the applied gain. None: 12 dB for an estimated gain, 24 dB
-            where the noise proves that a compressor made it, no limit for the inversion of a known one.
+        max_gain_db: upper limit of the applied gain. None: 12 dB for an estimated gain, 24 dB where the noise
+            proves that a compressor made it or the network hears nearly the same, no limit for the inversion
+            of a known one.
         link: channels share one gain (`max`, `mean`, `rms` of their levels) or not (`off`). None: as the
             profile says, `max` otherwise.
         level: `auto` is `peak-safe` for integer outputs and `keep` for float ones; a number is LUFS.

@@ -18,7 +18,7 @@ from unsquash.analysis.space import NOTHING, compressor_at, place_of
 from unsquash.analysis.starting import SETTLED, begun
 from unsquash.audio import ArraySource
 from unsquash.dsp.compressor import CompressorParams, Detector, Link, Smoothing
-from unsquash.dsp.profiles import load_profile_set
+from unsquash.dsp.profiles import load_profile, load_profile_set
 from unsquash.nets.gain import GainNetConfig
 from unsquash.nets.profile import EXCERPT_SAMPLES
 from unsquash.nets.timebase import Timebase
@@ -322,6 +322,38 @@ def test_a_beginning_that_says_little_was_from_rest(oracle: type[Oracle]) -> Non
     first.rested_log_ratios = little  # type: ignore[method-assign]
     assert begun(listeners, oracle.truth) == oracle.truth
     assert begun(listeners[1:], replace(oracle.truth)) == oracle.truth
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        load_profile("sc4"),
+        load_profile("sox-compand"),
+        replace(KNOWN["thirty/21"], mode="expand"),
+        replace(KNOWN["thirty/21"], ratio=1.0),
+    ],
+    ids=["sc4", "sox", "expander", "none"],
+)
+def test_where_a_start_means_something_else_it_is_as_it_was(
+    oracle: type[Oracle], params: CompressorParams
+) -> None:
+    oracle.truth = params
+    assert begun(heard_by(oracle), params) is params
+
+
+@pytest.mark.parametrize("peak", [1.0, 1e29])
+def test_any_peak_leaves_starts_that_are_possible(oracle: type[Oracle], peak: float) -> None:
+    asked: list[CompressorParams] = []
+
+    def heard(candidates: Sequence[CompressorParams], *, at_once: int) -> np.ndarray:
+        asked.extend(candidates)
+        return np.arange(len(candidates), dtype=float)
+
+    listeners = heard_by(oracle, scale=peak)
+    listeners[0].rested_log_ratios = heard  # type: ignore[method-assign]
+    found = begun(listeners, replace(KNOWN["thirty/21"], ratio=1.2))
+    assert found == asked[-1]
+    assert found.initial_db is not None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 
 from unsquash.analysis.listening import Listener
 from unsquash.analysis.scorers import peak_dbfs
-from unsquash.dsp.compressor import CompressorParams
+from unsquash.dsp.compressor import RANGES, CompressorParams
 from unsquash.parallel import threads
 
 STEP_DB, DEEPEST_DB = 0.5, 40.0
@@ -25,14 +25,15 @@ SETTLED = 3.0
 
 def begun(listeners: Sequence[Listener], params: CompressorParams) -> CompressorParams:
     """Return a compressor with the start that explains best what is heard of the recording's beginning."""
-    first = listeners[0]
-    if not first.excerpt.is_first:
+    first, is_like_others = listeners[0], params.kind == "general" and params.mode == "compress"
+    if not (first.excerpt.is_first and is_like_others):
         return params
     slope = 1.0 - 1.0 / params.ratio
     over_db = params.ratio * max(0.0, peak_dbfs(listeners) - params.threshold_db)  # at most, before it
     reductions_db = np.arange(STEP_DB, min(slope * over_db, DEEPEST_DB), STEP_DB)
     levels_db = params.threshold_db + reductions_db / slope
-    ways = [params, *(dataclasses.replace(params, initial_db=float(level_db)) for level_db in levels_db)]
+    possible_db = levels_db[levels_db <= RANGES["initial_db"][1]]
+    ways = [params, *(dataclasses.replace(params, initial_db=float(level_db)) for level_db in possible_db)]
     said = first.rested_log_ratios(ways, at_once=threads())
     best = int(np.argmax(said))
     return ways[best] if said[best] >= said[0] + SETTLED else params
