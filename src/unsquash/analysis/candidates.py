@@ -43,7 +43,7 @@ def followed_levels(samples: Float64Array) -> Float64Array:
     Shape:
         samples: `(C, T)`; result: `(len(LINKS) + C, T)`, or without the C.
     """
-    followed = [linked_level(samples, link)[0] for link in LINKS]
+    followed = [np.abs(linked_level(samples, link)[0]) for link in LINKS]
     if len(samples) <= MOST_APART:
         followed += [*np.abs(samples)]
     return np.stack(followed)
@@ -55,6 +55,8 @@ def stepped(levels: FloatArray, step_samples: int = STEP_SAMPLES) -> FloatArray:
     Shape:
         levels: `(…, T)` at `CURVE_RATE`; result: `(…, T // step_samples)`.
     """
+    if step_samples == 1:
+        return levels
     length = levels.shape[-1]
     squares = np.square(levels[..., length % step_samples :])
     return np.asarray(np.sqrt(squares.reshape(*levels.shape[:-1], -1, step_samples).mean(axis=-1)))

@@ -135,7 +135,7 @@ def _searched(
             return found
         # a limiter moves the noise, too, but looks ahead as no compressor does that is searched for
         log_odds = 0.0 if identification is None or seen.looks_limited else identification.log_odds
-        if fitted is not None and seen.looks_limited and not fitted.is_proven:
+        if fitted is not None and seen.looks_limited and not fitted.is_ahead:
             fitted = None
         dynamics = by_network = seen.dynamics(log_odds)
         if fitted is not None:

@@ -49,6 +49,7 @@ class Listener:
 
     def __init__(self, excerpt: Excerpt, net: ProfileNet) -> None:
         self.excerpt = excerpt
+        self._finer: Listener | None = None
         self._take(STEP_SAMPLES)
         self._encoded = EncodedExcerpt(excerpt.samples, net)
         self._noise = NoiseLevels(excerpt.samples, excerpt.rounding_power)
@@ -60,9 +61,11 @@ class Listener:
 
     def finer(self) -> Listener:
         """Return one that computes gains sample by sample: four times as slow, and nearly exact."""
-        fine = copy.copy(self)
-        fine._take(1)
-        return fine
+        if self._finer is None:
+            fine = copy.copy(self)
+            fine._take(1)
+            self._finer = fine
+        return self._finer
 
     def gains_db(
         self,
